@@ -1,0 +1,3 @@
+"""Headgate: one governed endpoint between applications and every model provider."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,207 @@
+"""Edits of JSON text that leave every other byte as it is.
+
+Rules of this file:
+- A place is a path of keys and indices. `places` finds values' byte ranges by walking tokens (RFC 8259 §2), so white space,
+  key order, escapes and number forms of everything else survive.
+- A duplicate key among those we look for is refused: the upstream might read the other one.
+- An edit of one outermost member needs no walk where the key is spelled in the text exactly once (or never).
+- The text is valid JSON (it was decoded before); an invalid one raises BadRequest, never anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from headgate.dialects.base import Edit
+from headgate.errors import BadRequest
+from headgate.model.events import Path
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++', re.S)
+_STRING_OR_ATOM = re.compile(rb'\s*+:\s*+("(?:[^"\\]|\\.)*+"|[^\s{}\[\],:"]++)', re.S)
+_COMMA = re.compile(rb"\s*+,")
+_OBJECT, _ARRAY, _ENDS, _COMMA_SIGN, _COLON = 0x7B, 0x5B, b"}]", 0x2C, 0x3A
+
+
+class Place(Struct):
+    """The bytes of a value: text[begin:end]; `key` is where its key begins, or -1 in an array."""
+
+    begin: int
+    end: int
+    key: int
+
+
+class _Wanted:
+    """A trie of the paths we look for."""
+
+    __slots__ = ("children", "path", "seen")
+
+    def __init__(self) -> None:
+        self.children: dict[str | int, _Wanted] = {}
+        self.path: Path | None = None
+        self.seen = False
+
+
+class _Open(Struct):
+    """A container that the walk is in."""
+
+    wanted: _Wanted | None
+    is_object: bool
+    begin: int
+    key: int
+    index: int = 0
+
+
+def places(text: bytes, paths: Iterable[Path]) -> dict[Path, Place]:
+    """The place of the value at each path that exists. Raises BadRequest on a duplicate key on the way to a path."""
+    root = _trie(paths)
+    found: dict[Path, Place] = {}
+    stack: list[_Open] = []
+    wanted: _Wanted | None = root
+    key_at = -1
+    key_next = False
+    for token in _TOKEN.finditer(text):
+        sign = text[token.start()]
+        if sign == _COLON:
+            continue
+        if sign == _COMMA_SIGN:
+            if not stack:
+                raise BadRequest("malformed JSON")
+            top = stack[-1]
+            if top.is_object:
+                key_next = True
+            else:
+                top.index += 1
+                wanted = top.wanted.children.get(top.index) if top.wanted else None
+        elif sign in _ENDS:
+            if not stack:
+                raise BadRequest("malformed JSON")
+            closed = stack.pop()
+            key_next = False
+            if closed.wanted is not None and closed.wanted.path is not None:
+                found[closed.wanted.path] = Place(closed.begin, token.end(), closed.key)
+        elif key_next:
+            key_next = False
+            key_at = token.start()
+            wanted = _member(stack[-1].wanted, token[0])
+        elif sign == _OBJECT or sign == _ARRAY:
+            stack.append(_Open(wanted, sign == _OBJECT, token.start(), key_at))
+            key_next = sign == _OBJECT
+            key_at = -1
+            wanted = wanted.children.get(0) if wanted is not None and sign == _ARRAY else None
+        elif wanted is not None:
+            if wanted.path is not None:
+                found[wanted.path] = Place(token.start(), token.end(), key_at)
+            wanted = None
+    return found
+
+
+def _trie(paths: Iterable[Path]) -> _Wanted:
+    root = _Wanted()
+    for path in paths:
+        node = root
+        for key in path:
+            node = node.children.setdefault(key, _Wanted())
+        node.path = path
+    return root
+
+
+def _member(parent: _Wanted | None, lexeme: bytes) -> _Wanted | None:
+    if parent is None or not parent.children:
+        return None
+    try:
+        name = msgspec.json.decode(lexeme, type=str)
+    except msgspec.DecodeError as error:
+        raise BadRequest("malformed JSON") from error
+    child = parent.children.get(name)
+    if child is not None:
+        if child.seen:
+            raise BadRequest(f"duplicate key {name!r}", param=name)
+        child.seen = True
+    return child
+
+
+Change = tuple[int, int, bytes]
+
+
+def apply(text: bytes, edits: Sequence[Edit]) -> bytes:
+    """`text` (a JSON object) with all edits made. A member that does not exist is added right after the opening brace of the
+    deepest object that does; removing an absent one does nothing."""
+    if not edits:
+        return text
+    changes = [_quick(text, edit) for edit in edits]
+    if None in changes:
+        changes = _walked(text, edits)
+    parts: list[bytes] = []
+    at = 0
+    for begin, end, value in sorted((change for change in changes if change is not None), key=lambda change: change[:2]):
+        parts += text[at:begin], value
+        at = end
+    parts.append(text[at:])
+    return b"".join(parts)
+
+
+def _quick(text: bytes, edit: Edit) -> Change | None:
+    """The change for an outermost member whose key is spelled once or never, without a walk; None where that is not sure."""
+    key = b'"%s"' % str(edit.path[0]).encode()
+    if b"\\u00" in text or edit.value is None:
+        return None
+    spelled = text.count(key)
+    if spelled == 0:
+        brace = text.find(b"{")
+        if text[brace + 1 :].lstrip()[:1] == b"}":
+            return None
+        return brace + 1, brace + 1, _nested(edit.path, edit.value) + b","
+    if spelled == 1 and edit.present and len(edit.path) == 1:
+        value = _STRING_OR_ATOM.match(text, text.find(key) + len(key))
+        if value is not None:
+            return *value.span(1), edit.value
+    return None
+
+
+def _nested(path: Path, value: bytes) -> bytes:
+    """`"a":{"b":value}` for the path (a, b)."""
+    for key in reversed(path[1:]):
+        value = b'{"%s":%s}' % (str(key).encode(), value)
+    return b'"%s":%s' % (str(path[0]).encode(), value)
+
+
+def _walked(text: bytes, edits: Sequence[Edit]) -> list[Change | None]:
+    found = places(text, {edit.path[:depth] for edit in edits for depth in range(len(edit.path) + 1)})
+    if () not in found:
+        raise BadRequest("the body is not a JSON object")
+    changes: list[Change | None] = []
+    for edit in edits:
+        place = found.get(edit.path)
+        if place is None:
+            if edit.value is not None:
+                changes.append(_added(text, edit, found))
+        elif edit.value is not None:
+            changes.append((place.begin, place.end, edit.value))
+        else:
+            changes.append(_removed(text, place))
+    return changes
+
+
+def _added(text: bytes, edit: Edit, found: dict[Path, Place]) -> Change:
+    depth = len(edit.path) - 1
+    while edit.path[:depth] not in found:
+        depth -= 1
+    place = found[edit.path[:depth]]
+    member = _nested(edit.path[depth:], edit.value or b"null")
+    if text[place.begin] != _OBJECT:  # null: the value becomes the object we need
+        return place.begin, place.end, b"{" + member + b"}"
+    empty = not text[place.begin + 1 : place.end - 1].strip()
+    return place.begin + 1, place.begin + 1, member if empty else member + b","
+
+
+def _removed(text: bytes, place: Place) -> Change:
+    """A whole member goes, with the comma after it, or else the one before it."""
+    after = _COMMA.match(text, place.end)
+    if after is not None:
+        return place.key, after.end(), b""
+    before = text[: place.key].rstrip()
+    return (len(before) - 1 if before.endswith(b",") else place.key), place.end, b""

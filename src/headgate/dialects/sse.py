@@ -1,0 +1,114 @@
+"""Server-sent events, read incrementally (WHATWG HTML §9.2.6) with every event's own bytes kept.
+
+Rules of this file:
+- Bytes may be cut anywhere: inside a UTF-8 sequence, between CR and LF, inside the BOM. Nothing is decoded to text here.
+- Line ends are LF, CRLF or CR; a leading BOM is skipped; "data:" with or without one space; several data lines join with LF.
+- An `Item` holds the exact bytes from the end of the item before it: comments, blank lines and unknown fields ride along, so
+  that the items' `raw` joined are the input. Comments between events become items of their own with no data.
+- An item grows to `limit` bytes at most: beyond it the stream is refused (UpstreamMalformed).
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from headgate.errors import UpstreamMalformed
+
+
+class Item(Struct):
+    """One event: its bytes, its `event:` name, its data (None: a block without data), where the data stands in `raw` if it is
+    one unbroken line."""
+
+    raw: bytes
+    event: str = ""
+    data: bytes | None = None
+    span: tuple[int, int] | None = None
+
+
+class Parser:
+    __slots__ = ("_buffer", "_limit", "_scan", "_start")
+
+    def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
+        self._buffer = b""
+        self._scan = 0  # where the search for a block's end goes on
+        self._limit = limit
+        self._start = True
+
+    def feed(self, data: bytes) -> list[Item]:
+        """The items that these bytes complete."""
+        buffer = self._buffer + data if self._buffer else data
+        items: list[Item] = []
+        at = 0
+        scan = self._scan
+        while True:
+            end = _block_end(buffer, scan)
+            if end < 0:
+                break
+            items.append(self._item(buffer[at:end]))
+            at = scan = end
+        self._buffer = buffer[at:]
+        self._scan = max(0, len(self._buffer) - 3)
+        if len(self._buffer) > self._limit:
+            raise UpstreamMalformed("an event of the upstream's stream is too large")
+        return items
+
+    def end(self) -> list[Item]:
+        """What is left when the body ends. A block without its blank line still counts: some servers never send the last one."""
+        rest, self._buffer, self._scan = self._buffer, b"", 0
+        return [self._item(rest)] if rest else []
+
+    def _item(self, raw: bytes) -> Item:
+        if self._start:
+            self._start = False
+            if raw.startswith(b"\xef\xbb\xbf"):
+                item = _parse(raw[3:])
+                span = item.span
+                return Item(raw, item.event, item.data, (span[0] + 3, span[1] + 3) if span else None)
+        # The usual shapes of one data line, with or without an event name, skip the line walk.
+        if raw.startswith(b"data: ") and raw.endswith(b"\n\n") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
+            return Item(raw, "", raw[6:-2], (6, len(raw) - 2))
+        if raw.startswith(b"event: ") and raw.endswith(b"\n\n") and b"\r" not in raw:
+            line = raw.find(b"\n")
+            if raw.startswith(b"data: ", line + 1) and raw.find(b"\n", line + 1) == len(raw) - 2:
+                return Item(raw, raw[7:line].decode("utf-8", "replace"), raw[line + 7 : -2], (line + 7, len(raw) - 2))
+        return _parse(raw)
+
+
+def _block_end(buffer: bytes, scan: int) -> int:
+    """The index after the next blank line at or after `scan`, or -1. A CR at the very end waits: an LF may follow."""
+    best = buffer.find(b"\n\n", scan)
+    best = best + 2 if best >= 0 else -1
+    if buffer.find(b"\r", scan, best if best >= 0 else len(buffer)) < 0:
+        return best
+    for mark in (b"\r\n\r\n", b"\n\r\n", b"\r\r\n", b"\r\n\n", b"\r\r", b"\n\r"):
+        at = buffer.find(mark, scan, best if best >= 0 else len(buffer))
+        if at < 0:
+            continue
+        end = at + len(mark)
+        if mark[-1:] == b"\r":
+            if end == len(buffer) or buffer[end : end + 1] == b"\n":
+                continue  # undecided, or one of the longer marks
+        if best < 0 or end < best:
+            best = end
+    return best
+
+
+def _parse(raw: bytes) -> Item:
+    event = ""
+    data: list[bytes] = []
+    span: tuple[int, int] | None = None
+    at = 0
+    for line in raw.splitlines(keepends=True):
+        bare = line.rstrip(b"\r\n")
+        if bare.startswith(b"data"):
+            skip = 5 if bare[4:5] == b":" else 4 if len(bare) == 4 else 0
+            if skip:
+                if bare[5:6] == b" ":
+                    skip = 6
+                data.append(bare[skip:])
+                span = (at + skip, at + len(bare)) if len(data) == 1 else None
+        elif bare.startswith(b"event:"):
+            event = bare[6:].removeprefix(b" ").decode("utf-8", "replace")
+        at += len(line)
+    return Item(raw, event, b"\n".join(data) if data else None, span)
+
