@@ -146,7 +146,10 @@ def apply(text: bytes, edits: Sequence[Edit]) -> bytes:
 
 def _quick(text: bytes, edit: Edit) -> Change | None:
     """The change for an outermost member whose key is spelled once or never, without a walk; None where that is not sure."""
-    key = b'"%s"' % str(edit.path[0]).encode()
+    name = edit.path[0]
+    if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
+        return None
+    key = b'"%s"' % name.encode()
     if b"\\u00" in text or edit.value is None:
         return None
     spelled = text.count(key)
@@ -165,8 +168,8 @@ def _quick(text: bytes, edit: Edit) -> Change | None:
 def _nested(path: Path, value: bytes) -> bytes:
     """`"a":{"b":value}` for the path (a, b)."""
     for key in reversed(path[1:]):
-        value = b'{"%s":%s}' % (str(key).encode(), value)
-    return b'"%s":%s' % (str(path[0]).encode(), value)
+        value = b"{%s:%s}" % (msgspec.json.encode(str(key)), value)
+    return b"%s:%s" % (msgspec.json.encode(str(path[0])), value)
 
 
 def _walked(text: bytes, edits: Sequence[Edit]) -> list[Change | None]:
