@@ -192,7 +192,9 @@ class Fold:
             case PartDelta():
                 self._delta(event)
             case PartStarted():
-                part = AnswerPart(kind=event.kind, id=event.id, name=event.name, mime=event.mime, extras=merged({}, event.extras))
+                part = AnswerPart(
+                    kind=event.kind, id=event.id, name=event.name, mime=event.mime, extras=merged({}, event.extras)
+                )
                 self._choice(event.choice).parts.append(part)
                 self._parts[event.choice, event.part] = part
                 self._texts[event.choice, event.part] = []
@@ -250,7 +252,15 @@ def unfold(answer: Answer) -> list[Event]:
     for index, choice in enumerate(answer.choices):
         for number, part in enumerate(choice.parts):
             events.append(
-                PartStarted(choice=index, part=number, kind=part.kind, id=part.id, name=part.name, mime=part.mime, extras=part.extras)
+                PartStarted(
+                    choice=index,
+                    part=number,
+                    kind=part.kind,
+                    id=part.id,
+                    name=part.name,
+                    mime=part.mime,
+                    extras=part.extras,
+                )
             )
             events.append(
                 PartDelta(
@@ -266,7 +276,9 @@ def unfold(answer: Answer) -> list[Event]:
             events.append(PartEnded(choice=index, part=number))
         if choice.stop is not None:
             events.append(
-                Finished(choice=index, stop=choice.stop, native=choice.native, sequence=choice.sequence, extras=choice.extras)
+                Finished(
+                    choice=index, stop=choice.stop, native=choice.native, sequence=choice.sequence, extras=choice.extras
+                )
             )
     if answer.usage is not None:
         events.append(UsageSeen(usage=answer.usage))

@@ -1,0 +1,1 @@
+"""Detectors. Pure: text in, findings and replacements out."""

@@ -1,0 +1,107 @@
+"""What remains of a call. Rows are append-only and idempotent by id; amounts are nano-dollars (10⁻⁹ USD), None is *unknown*.
+
+One RequestRow a request (the tenant's charge), one AttemptRow an attempt (the provider's bill), Allocations that join them: the
+allocations of an attempt sum to its cost. Times: `at` is seconds since the epoch, durations are microseconds.
+`opened` rows are written before an attempt goes out: after a crash they show what was under way.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
+
+from .usage import Usage
+
+Outcome: TypeAlias = Literal["done", "refused", "failed", "abandoned", "parked"]
+
+
+class Opened(Struct, kw_only=True, tag="opened", tag_field="row"):
+    """A request is about to go upstream. Closed by its RequestRow; else recovery writes one (outcome "failed", estimated)."""
+
+    id: str
+    at: float
+    tenant: str
+    key_id: str
+    key_name: str
+    dialect: str
+    operation: str
+    model: str
+    stream: bool
+    provider: str
+    target: str
+    credential: str
+    input_estimate: int
+    price: str | None = None
+
+
+class AttemptRow(Struct, kw_only=True, tag="attempt", tag_field="row"):
+    id: str
+    request_id: str
+    number: int
+    at: float
+    provider: str
+    target: str
+    dialect: str
+    credential: str
+    outcome: Outcome
+    status: int = 0
+    error: str = ""
+    usage: Usage | None = None
+    cost: int | None = None
+    estimated: bool = False
+    price: str | None = None
+    """Which price was used: "provider/model@date"."""
+    upstream_request_id: str = ""
+    headers_us: int | None = None
+    first_us: int | None = None
+    total_us: int = 0
+
+
+class Allocation(Struct, kw_only=True, tag="allocation", tag_field="row"):
+    attempt_id: str
+    request_id: str
+    amount: int
+
+
+class RequestRow(Struct, kw_only=True, tag="request", tag_field="row"):
+    id: str
+    at: float
+    tenant: str
+    key_id: str
+    key_name: str
+    dialect: str
+    operation: str
+    path: str
+    model: str
+    stream: bool
+    outcome: Outcome
+    status: int
+    error: str = ""
+    provider: str = ""
+    target: str = ""
+    attempts: int = 0
+    usage: Usage | None = None
+    charge: int | None = None
+    estimated: bool = False
+    losses: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    edits: list[str] = field(default_factory=list)
+    trace_id: str = ""
+    user_agent: str = ""
+    first_us: int | None = None
+    total_us: int = 0
+    upstream_us: int = 0
+
+
+class Held(Struct, kw_only=True, tag="held", tag_field="row"):
+    """An object that a provider holds for a tenant (a file, a stored response, ...): later calls go to the same site."""
+
+    id: str
+    kind: str
+    at: float
+    tenant: str
+    site: str
+
+
+Record: TypeAlias = Opened | AttemptRow | Allocation | RequestRow | Held

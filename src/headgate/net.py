@@ -1,0 +1,92 @@
+"""What it takes to call somebody over HTTP: the values (`Call`, `Response`), the one-method seams (`Open`, `Fetch`).
+
+`Open` is how an attempt reaches a provider: streams both ways, deadlines, cancellation closes the connection at once.
+`Fetch` is how anything is fetched aside (tokens, webhooks, images): small whole bodies, and the only way to do so.
+Where we connect is decided by config alone; nothing client-supplied reaches `Call.origin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+"""Names in lower case."""
+
+
+class Origin(Struct, frozen=True):
+    """Where and how to connect: the key of a connection pool."""
+
+    scheme: str
+    host: str
+    port: int
+    proxy: str | None = None
+    """URL of an egress proxy ("http://user:pass@host:port"); None connects directly."""
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+
+    @property
+    def netloc(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = 443 if self.scheme == "https" else 80
+        return host if self.port == usual else f"{host}:{self.port}"
+
+
+class Deadlines(Struct, frozen=True, kw_only=True):
+    """Seconds. `connect`: TCP and TLS. `headers`: request sent to response head. `idle`: between two reads of the body."""
+
+    connect: float = 10.0
+    headers: float = 600.0
+    first_token: float = 600.0
+    idle: float = 300.0
+    total: float = 3600.0
+
+
+class Call(Struct, kw_only=True):
+    """One HTTP request. `path` begins with "/" and includes the query, percent-encoded. A streaming body has no length unless
+    the headers say content-length; bytes get their length."""
+
+    method: str
+    origin: Origin
+    path: str
+    headers: Headers
+    body: bytes | AsyncIterator[bytes] = b""
+    deadlines: Deadlines = Deadlines()
+
+
+class Response(Protocol):
+    """A response head with its body still to come. `close` is idempotent: it frees the connection if the body was read to its
+    end, else ends it, so that the provider stops working for us."""
+
+    status: int
+    headers: Headers
+
+    async def read(self) -> bytes:
+        """The next bytes of the body (decompressed), b"" at its end. Raises UpstreamTimeout, UpstreamTruncated."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Open(Protocol):
+    async def __call__(self, call: Call) -> Response:
+        """Send, and wait for the head. Raises UpstreamUnreachable, UpstreamTimeout, UpstreamMalformed, UpstreamTruncated."""
+        ...
+
+
+class Fetch(Protocol):
+    async def __call__(self, call: Call, *, limit: int = 1 << 20) -> tuple[int, Headers, bytes]:
+        """Status, headers and whole body of at most `limit` bytes."""
+        ...
+
+
+def header(headers: Headers, name: bytes) -> bytes | None:
+    """The first value of a header (name in lower case)."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None

@@ -1,0 +1,1 @@
+"""Stores: protocols by need (base), and what fulfils them."""

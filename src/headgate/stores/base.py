@@ -1,0 +1,103 @@
+"""What the gateway needs remembered, as protocols. Nothing on the hot path awaits one of these.
+
+- `Spool`: append now (one buffered write to the operating system), keep later: a thread syncs it and feeds the Ledger.
+- `Ledger`, `Keys`: the database; blocking, called from threads, the CLI and the management API only. Idempotent by id.
+- `Directory`: all keys resident in memory, a snapshot that is replaced whole; no look-up on a miss.
+- `Blobs`: small values with a time to live. `Objects`: who owns what is held upstream.
+`now` is always an argument (seconds since the epoch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from headgate.model.identity import Identity
+from headgate.model.record import Held, Record
+
+
+class KeyRow(Struct, kw_only=True):
+    """A virtual key as stored: `digest` is HMAC-SHA256(pepper, key) in hex; the key itself is shown once and kept nowhere.
+    `hint` is its last four characters."""
+
+    id: str
+    digest: str
+    hint: str
+    name: str
+    tenant: str
+    models: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    created: float
+    expires: float | None = None
+    revoked: float | None = None
+
+
+class Spool(Protocol):
+    def append(self, records: Sequence[Record]) -> None:
+        """All of these survive the death of the process when this returns. Raises OSError when the disk refuses."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Ledger(Protocol):
+    def write(self, records: Iterable[Record]) -> None: ...
+
+    def usage(self, *, since: float, until: float, group: str) -> list[UsageLine]:
+        """Sums by "key", "tenant", "model", "provider" or "day"."""
+        ...
+
+    def request(self, identity: str) -> dict[str, object] | None:
+        """One request with its attempts and allocations."""
+        ...
+
+
+class UsageLine(Struct, kw_only=True):
+    group: str
+    requests: int
+    failed: int
+    input: int
+    output: int
+    cache_read: int
+    charge: int
+    """Nano-dollars of the requests whose charge is known."""
+    unknown: int
+    """Requests that used tokens at an unknown price."""
+    estimated: int
+    """Requests whose usage is estimated."""
+
+
+class Keys(Protocol):
+    def add(self, row: KeyRow) -> None: ...
+
+    def all(self) -> list[KeyRow]: ...
+
+    def revoke(self, identity: str, now: float) -> bool:
+        """By id or name; False if there is none that is still valid."""
+        ...
+
+    def version(self) -> int:
+        """Changes whenever a key was added or revoked, also by another process."""
+        ...
+
+
+class Directory(Protocol):
+    def look(self, digest: bytes, now: float) -> Identity | None:
+        """The identity of a digest, from memory. Raises Unavailable when the snapshot is older than `max_stale`."""
+        ...
+
+
+class Blobs(Protocol):
+    def get(self, key: str, now: float) -> bytes | None: ...
+
+    def put(self, key: str, value: bytes, now: float, ttl: float) -> None: ...
+
+
+class Objects(Protocol):
+    def owner(self, identity: str) -> Held | None:
+        """May read a database: for routes that name a held object, never for plain generation."""
+        ...
+
+    def hold(self, held: Held) -> None: ...
