@@ -5,7 +5,7 @@
 - A source string counts as carried where it is (part of) a string of the written JSON, of a JSON text inside it (tool
   arguments), of a carrier's content, or of a `Loss.value`. A data URL counts by its payload alone.
 - Objects under ARGUMENTS must appear whole: equal as JSON values, numbers and keys included.
-- Words of a dialect's own grammar (WORDS: types, roles, effort levels ...) are translated, not carried: they do not count.
+- Words of a dialect's own grammar (WORDS: types, roles, effort levels ...) are translated, not carried, and do not count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from headgate.dialects import carrier
 from headgate.model.prompt import Loss
 
 WORDS = frozenset(
-    [
+    (
         "type",
         "role",
         "object",
@@ -56,10 +56,10 @@ WORDS = frozenset(
         "responseMimeType",
         "encoding_format",
         "phase",
-    ]
+    )
 )
-"""Keys whose strings are words of a grammar, or ids that another grammar may spell differently. Only where the value is a
-string (or strings): a schema's own property of such a name is seen as the object it is."""
+"""Keys whose strings are words of a grammar, or ids that another grammar may spell differently. Only where the value is
+a string (or strings): a schema's own property of such a name is seen as the object it is."""
 
 ARGUMENTS = frozenset(("arguments", "args", "input"))
 """Keys whose object (or JSON text of one) is a call's arguments."""

@@ -56,7 +56,7 @@ def digest(text: str, digits: int) -> str:
 
 
 def tool_id(id: str, grammar: IdGrammar) -> str:
-    """The id of a call in the target's grammar: itself where it fits, else made from it (the same for call and result)."""
+    """The id of a call in the target's grammar: itself where it fits, else made from it, for call and result alike."""
     if _IDS[grammar].fullmatch(id):
         return id
     prefix, digits = _MADE[grammar]
