@@ -5,7 +5,8 @@
 - A source string counts as carried where it is (part of) a string of the written JSON, of a JSON text inside it (tool
   arguments), of a carrier's content, or of a `Loss.value`. A data URL counts by its payload alone.
 - Objects under ARGUMENTS must appear whole: equal as JSON values, numbers and keys included.
-- Words of a dialect's own grammar (WORDS: types, roles, effort levels ...) are translated, not carried, and do not count.
+- Words of a dialect's own grammar (WORDS: types, roles, effort levels ...) are translated, not carried: they do not
+  count.
 """
 
 from __future__ import annotations
