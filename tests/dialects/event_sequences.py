@@ -1,11 +1,11 @@
 """Hypothesis strategies for the events of one answer, as any decoder may emit them (the grammar of model.events).
 
 Rules of this file:
-- Every sequence is valid: Started first, parts of a choice numbered in order of their start, a part's deltas between its
-  start and its end, one Finished for each choice after its parts, usage anywhere after the start, the last one holding.
-- Within that, everything upstreams do happens: parts that interleave, choices that interleave, whole arguments in one delta,
-  empty arguments, argument text cut at any character, empty deltas, missing ids and models, no usage, extras of any family
-  on starts, deltas and ends, native items, media, citations, foreign stop words, parts that nothing ends.
+- Every sequence is valid: Started first, parts of a choice numbered in order of their start, a part's deltas between
+  its start and its end, one Finished for each choice after its parts, usage after the start, the last one holding.
+- Within that, everything upstreams do happens: parts that interleave, choices that interleave, whole arguments in one
+  delta, empty arguments, argument text cut at any character, empty deltas, missing ids and models, no usage, extras of
+  any family on starts, deltas and ends, native items, media, citations, foreign stop words, parts that nothing ends.
 - What an encoder must show is `told(events)`: the fold, whose texts and calls are compared with what an SDK reads.
 """
 
