@@ -63,7 +63,7 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 class Endpoint(Struct, frozen=True, kw_only=True):
     """One dialect the provider speaks. `prefix` goes between base URL and the dialect's own path; `paths` replaces that path
-    where it differs: operation ("generate", "stream", "count") -> template with {model} and settings."""
+    where it differs: operation ("generate", "stream", "count") -> template with {model} and settings; "": not offered."""
 
     dialect: str
     prefix: str = ""
@@ -84,6 +84,15 @@ class Allow(Struct, frozen=True, kw_only=True):
     creates: str | None = None
     uses: str | None = None
     lists: str | None = None
+    id_field: str = "id"
+    """Where the answer, or each listed item, has its id; of a resource name ("batches/abc") the last segment counts."""
+    items: str = "data"
+    """Where the answer of a list has its items."""
+    names: tuple[tuple[str, str], ...] = ()
+    """Members of the request's JSON (dotted, lists are walked) that name held objects, and their kind: all must be the
+    tenant's."""
+    brings: tuple[tuple[str, str], ...] = ()
+    """Members of the answer's JSON (dotted) that name further objects, with their kind: they become the tenant's."""
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -97,6 +106,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     base_url_env: tuple[str, ...] = ()
     auth: Auth = Bearer()
     endpoints: tuple[Endpoint, ...]
+    dialects: tuple[str, ...] = ()
+    """Those of `endpoints` that are used unless the site says otherwise; empty: all."""
     settings: tuple[Setting, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     opaque: tuple[Allow, ...] = ()
