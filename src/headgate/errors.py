@@ -31,7 +31,9 @@ class HeadgateError(Exception):
     """The dialect-neutral family name, which a dialect maps to its own error type."""
     retryable: bool = False
 
-    def __init__(self, message: str, *, code: str | None = None, param: str | None = None, retry_after: float | None = None):
+    def __init__(
+        self, message: str, *, code: str | None = None, param: str | None = None, retry_after: float | None = None
+    ):
         super().__init__(message)
         self.message = message
         self.param = param
@@ -124,6 +126,7 @@ class UpstreamRefused(UpstreamError):
         self.retryable = retryable
         self.body = b""
         self.content_type = ""
+        self.headers: list[tuple[bytes, bytes]] = []
 
 
 class UpstreamTimeout(UpstreamError):

@@ -69,6 +69,10 @@ class Response(Protocol):
         """The next bytes of the body (decompressed), b"" at its end. Raises UpstreamTimeout, UpstreamTruncated."""
         ...
 
+    def limit(self, seconds: float | None) -> None:
+        """All reads from now on end in `seconds` at the latest (the first-token deadline); None lifts that limit again."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -31,6 +31,8 @@ def unwrap(text: str) -> Extras | None:
     if not text.startswith(MAGIC.decode()):
         return None
     try:
-        return msgspec.json.decode(base64.b64decode(text, validate=True)[len(_PREFIX) :], type=dict[str, dict[str, object]])
+        return msgspec.json.decode(
+            base64.b64decode(text, validate=True)[len(_PREFIX) :], type=dict[str, dict[str, object]]
+        )
     except (binascii.Error, msgspec.DecodeError):
         return None

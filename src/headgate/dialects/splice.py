@@ -137,7 +137,9 @@ def apply(text: bytes, edits: Sequence[Edit]) -> bytes:
         changes = _walked(text, edits)
     parts: list[bytes] = []
     at = 0
-    for begin, end, value in sorted((change for change in changes if change is not None), key=lambda change: change[:2]):
+    for begin, end, value in sorted(
+        (change for change in changes if change is not None), key=lambda change: change[:2]
+    ):
         parts += text[at:begin], value
         at = end
     parts.append(text[at:])

@@ -111,4 +111,3 @@ def _parse(raw: bytes) -> Item:
             event = bare[6:].removeprefix(b" ").decode("utf-8", "replace")
         at += len(line)
     return Item(raw, event, b"\n".join(data) if data else None, span)
-

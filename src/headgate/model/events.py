@@ -132,10 +132,12 @@ class Decoded(Struct, frozen=True, kw_only=True):
 
 
 class Frame(Struct, kw_only=True):
-    """What arrived together. `raw`: the upstream's bytes with their framing. `span`: where in `raw` the JSON document
-    stands; None where it has none ([DONE], comment, ping without data) or is spread over several data lines."""
+    """What arrived together. `raw`: the upstream's bytes with their framing; `data`: the JSON document in it (None: a comment),
+    `event`: its SSE name. `span`: where in `raw` the document stands, None if it is spread over several data lines."""
 
     raw: bytes
+    data: bytes | None = None
+    event: str = ""
     span: tuple[int, int] | None = None
     events: tuple[Event, ...] = ()
     repeats: tuple[Repeat, ...] = ()

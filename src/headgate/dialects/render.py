@@ -1,0 +1,238 @@
+"""From an answer's frames and events to the client's bytes. Four ways, one interface:
+
+Verbatim   same dialect and framing, nothing edits: the provider's bytes.
+Patched    same dialect and framing, guards edit: frames wait until all their text is decided, then the slots of their own JSON
+           are replaced, and what repeats an edited text is rewritten. No frame is added, lost or reordered.
+Encoded    crossing, streamed: the client dialect's Encoder.
+Folded     crossing, whole (also a stream told to a client that wants one document).
+
+`frame` announces a frame before its events are fed; `events` takes what the guards let through; `take` gives bytes that may go
+now; `end` the rest. A usage frame that only the gateway asked for is not shown.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from headgate.dialects.base import Ask, Dialect, Edit, Encoder
+from headgate.dialects.splice import apply
+from headgate.model.events import Event, Failed, Finished, Fold, Frame, PartDelta, PartStarted, Path, Repeat
+from headgate.model.prompt import Loss
+
+ModelName = Callable[[bytes], bytes]
+
+
+class Render(Protocol):
+    needs_events: bool
+    last: bytes
+    """The JSON of the frame shown last (for an error frame that must follow it)."""
+
+    def frame(self, frame: Frame) -> None: ...
+
+    def events(self, events: Iterable[Event]) -> None: ...
+
+    def take(self) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+    def losses(self) -> list[Loss]: ...
+
+
+class Verbatim:
+    needs_events = False
+
+    def __init__(self, hide_usage: bool) -> None:
+        self._hide = hide_usage
+        self._out: list[bytes] = []
+        self.last = b""
+
+    def frame(self, frame: Frame) -> None:
+        if frame.usage_only and self._hide:
+            return
+        self._out.append(frame.raw)
+        if frame.data is not None:
+            self.last = frame.data
+
+    def events(self, events: Iterable[Event]) -> None:
+        return None
+
+    def take(self) -> bytes:
+        out = self._out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        return data
+
+    def end(self) -> bytes:
+        return self.take()
+
+    def losses(self) -> list[Loss]:
+        return []
+
+
+class _Waiting:
+    """A frame whose texts are with the guards."""
+
+    __slots__ = ("edits", "frame", "originals", "parts", "waiting")
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.waiting = 0
+        self.originals: dict[Path, PartDelta] = {}
+        self.edits: dict[Path, str] = {}
+        self.parts: set[tuple[int, int]] = set()
+
+
+class Patched:
+    needs_events = True
+
+    def __init__(self, hide_usage: bool) -> None:
+        self._hide = hide_usage
+        self._queue: deque[_Waiting] = deque()
+        self._shown: dict[tuple[int, int], list[str]] = {}
+        self._edited: set[tuple[int, int]] = set()
+        self.last = b""
+
+    def frame(self, frame: Frame) -> None:
+        job = _Waiting(frame)
+        for event in frame.events:
+            if isinstance(event, PartDelta) and event.slot is not None:
+                event.slot.home = job
+                job.originals[event.slot.path] = event
+                job.waiting += 1
+        self._queue.append(job)
+
+    def events(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if not isinstance(event, PartDelta) or event.slot is None:
+                continue
+            job: _Waiting = event.slot.home
+            job.waiting -= 1
+            key = (event.choice, event.part)
+            if event.part >= 0:
+                self._shown.setdefault(key, []).append(event.text)
+            if event.text != job.originals[event.slot.path].text:
+                job.edits[event.slot.path] = event.text
+                job.parts.add(key)
+                self._edited.add(key)
+
+    def take(self) -> bytes:
+        out: list[bytes] = []
+        queue = self._queue
+        while queue and queue[0].waiting == 0:
+            job = queue.popleft()
+            frame = job.frame
+            if frame.usage_only and self._hide:
+                continue
+            out.append(self._patched(job) if self._edited else frame.raw)
+            if frame.data is not None:
+                self.last = frame.data
+        return b"".join(out)
+
+    def _patched(self, job: _Waiting) -> bytes:
+        frame = job.frame
+        values = {path: msgspec.json.encode(text) for path, text in job.edits.items()}
+        for repeat in frame.repeats:
+            value = self._repeated(job, repeat)
+            if value is not None:
+                values[repeat.path] = value
+        if not values or frame.data is None:
+            return frame.raw
+        patched = apply(frame.data, [Edit(name="guard", path=path, value=value) for path, value in values.items()])
+        if frame.span is not None:
+            return frame.raw[: frame.span[0]] + patched + frame.raw[frame.span[1] :]
+        name = b"event: " + frame.event.encode() + b"\n" if frame.event else b""
+        return name + b"".join(b"data: " + line + b"\n" for line in patched.split(b"\n")) + b"\n"
+
+    def _repeated(self, job: _Waiting, repeat: Repeat) -> bytes | None:
+        key = (repeat.choice, repeat.part)
+        if key not in self._edited:
+            return None
+        own = any((event.choice, event.part) == key for event in job.originals.values())
+        if repeat.kind == "drop":
+            return b"null" if not own or key in job.parts else None
+        text = "".join(self._shown.get(key, ()))
+        if repeat.kind == "json":
+            return text.encode("utf-8", "surrogatepass") or b"{}"
+        return msgspec.json.encode(text)
+
+    def end(self) -> bytes:
+        return self.take()
+
+    def losses(self) -> list[Loss]:
+        return []
+
+
+class Encoded:
+    needs_events = True
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._out: list[bytes] = []
+        self.last = b""
+
+    def frame(self, frame: Frame) -> None:
+        return None
+
+    def events(self, events: Iterable[Event]) -> None:
+        self._out.append(self._encoder.feed(events))
+
+    def take(self) -> bytes:
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def end(self) -> bytes:
+        return self.take() + self._encoder.end()
+
+    def losses(self) -> list[Loss]:
+        return self._encoder.losses
+
+
+class Folded:
+    needs_events = True
+
+    def __init__(self, dialect: Dialect, ask: Ask) -> None:
+        self._dialect = dialect
+        self._ask = ask
+        self._fold = Fold()
+        self._losses: list[Loss] = []
+        self.last = b""
+
+    def frame(self, frame: Frame) -> None:
+        return None
+
+    def events(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._fold.feed(event)
+
+    def take(self) -> bytes:
+        return b""
+
+    def end(self) -> bytes:
+        json, self._losses = self._dialect.answer(self._fold.close(), self._ask)
+        return msgspec.json.encode(json)
+
+    def losses(self) -> list[Loss]:
+        return self._losses
+
+
+def failure(events: Iterable[Event]) -> Failed | None:
+    for event in events:
+        if isinstance(event, Failed):
+            return event
+    return None
+
+
+def has_content(events: Iterable[Event]) -> bool:
+    """Whether the answer has begun for good: text, a call, an end. Not: a start, usage, an empty part."""
+    for event in events:
+        if isinstance(event, PartDelta):
+            if event.text or event.extras:
+                return True
+        elif isinstance(event, Finished) or (isinstance(event, PartStarted) and event.id):
+            return True
+    return False

@@ -1,0 +1,428 @@
+"""Attempts: plan, prepare, open, peek, commit, fall back.
+
+Rules of this file:
+- Each attempt works on its own copy: nothing of a failed one leaks into the answer.
+- Frames are held until the first *content* event. Before it, another target may be tried; after it, nothing silent happens.
+- Same dialect: the client's bytes with named edits. Crossing: the neutral model, with the losses listed.
+- Every attempt leaves a row, whatever became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from headgate import clock
+from headgate.dialects import carrier, splice
+from headgate.dialects.base import Ask, Dialect, Json, Target, Written
+from headgate.dialects.render import Encoded, Folded, Patched, Render, Verbatim, has_content
+from headgate.dialects.undo import Undo
+from headgate.errors import (
+    BadRequest,
+    HeadgateError,
+    NotFound,
+    Unavailable,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamRefused,
+)
+from headgate.meter import Meter, estimate_tokens
+from headgate.model.events import Frame
+from headgate.model.exchange import Exchange
+from headgate.model.prompt import Loss, Prompt
+from headgate.model.record import AttemptRow, Opened, Outcome
+from headgate.model.route import RouteTarget
+from headgate.net import Call, Fetch, Headers, Open, header
+from headgate.providers.base import Endpoint, Site
+from headgate.providers.site import call_headers, url
+from headgate.routing.plan import next_target
+from headgate.stores.base import Spool
+from headgate.upstream import Frames, Splitters, attempt
+
+HELD_LIMIT = 4 * 1024 * 1024
+"""Bytes of frames held before the first content event."""
+
+
+class Prepared(Struct, kw_only=True):
+    """What would be sent to one target, and what that loses."""
+
+    target: RouteTarget
+    site: Site
+    endpoint: Endpoint
+    dialect: Dialect
+    same: bool
+    body: bytes
+    edits: list[str]
+    losses: list[Loss]
+    written: Written | None = None
+    prompt: Prompt | None = None
+
+
+class Served(Struct, kw_only=True):
+    """The attempt that the answer comes from, committed."""
+
+    prepared: Prepared
+    frames: Frames
+    held: list[Frame]
+    meter: Meter
+    row: AttemptRow
+    began: int
+    undo: Undo | None
+    headers: Headers
+
+
+class Limits(Struct, frozen=True):
+    """What dispatch needs to know of a model: its own cap on output, for dialects that demand one."""
+
+    max_output: Callable[[str, str], int | None]
+
+
+class Dispatch:
+    def __init__(
+        self,
+        *,
+        sites: Mapping[str, Site],
+        dialects: Mapping[str, Dialect],
+        splitters: Splitters,
+        open_: Open,
+        fetch: Fetch,
+        spool: Spool | None,
+        limits: Limits,
+        restore: Callable[[str, Prompt], None],
+    ) -> None:
+        self.sites = sites
+        self._dialects = dialects
+        self._splitters = splitters
+        self._open = open_
+        self._fetch = fetch
+        self._spool = spool
+        self._limits = limits
+        self._restore = restore
+
+    # ------------------------------------------------------------------ prepare: pure but for the memo
+
+    def prepare(self, x: Exchange, target: RouteTarget) -> Prepared:
+        """What goes to this target. Raises Refused for what it cannot take. Explain stops here."""
+        site = self.sites.get(target.site)
+        if site is None:
+            raise NotFound(f"the provider {target.site!r} is not configured", code="model_not_found", param="model")
+        endpoint = site.endpoint(target.dialect or x.dialect.name)
+        dialect = self._dialects[endpoint.dialect]
+        maximum = self._limits.max_output(site.provider.catalog or site.provider.name, target.model)
+        goal = Target(
+            model=target.model,
+            provider=site.provider.name,
+            accepts=endpoint.accepts,
+            default_max_tokens=maximum or 4096,
+        )
+        assert x.head is not None
+        if x.head.objects and not endpoint.accepts.state:
+            raise BadRequest(
+                f"{site.name} keeps no state: {x.head.objects[0]!r} cannot be referred to there; send the whole conversation",
+                code="state_not_supported",
+                param="previous_response_id",
+            )
+        if dialect is x.dialect and carrier.MAGIC not in x.body:
+            edits = [*dialect.edits(x.head, goal), *x.edits]
+            body = splice.apply(x.body, edits)
+            names = [edit.name for edit in edits]
+            return Prepared(
+                target=target,
+                site=site,
+                endpoint=endpoint,
+                dialect=dialect,
+                same=True,
+                body=body,
+                edits=names,
+                losses=[],
+            )
+        return self._cross(x, target, site, endpoint, goal)
+
+    def _cross(self, x: Exchange, target: RouteTarget, site: Site, endpoint: Endpoint, goal: Target) -> Prepared:
+        dialect = self._dialects[endpoint.dialect]
+        assert x.head is not None and x.identity is not None and x.route is not None
+        if x.head.objects and dialect is not x.dialect:
+            raise BadRequest(
+                f"{site.name} is not asked in the Responses dialect: {x.head.objects[0]!r} cannot be referred to there; "
+                "send the whole conversation",
+                code="state_not_supported",
+                param="previous_response_id",
+            )
+        prompt = x.dialect.read(parsed(x))
+        prompt.model = target.model
+        prompt.stream = x.head.stream
+        self._restore(x.identity.tenant, prompt)
+        written = dialect.write(prompt, goal)
+        if written.losses and (x.route.strict or x.request.header(b"x-headgate-strict").lower() == b"true"):
+            named = sorted({loss.what for loss in written.losses})
+            raise BadRequest(
+                f"strict: {site.name}/{target.model} cannot carry {', '.join(named)}",
+                code="lossy_crossing",
+                param=named[0],
+            )
+        return Prepared(
+            target=target,
+            site=site,
+            endpoint=endpoint,
+            dialect=dialect,
+            same=False,
+            body=msgspec.json.encode(written.json),
+            edits=[f"crossing:{x.dialect.name}>{dialect.name}"],
+            losses=written.losses,
+            written=written,
+            prompt=prompt,
+        )
+
+    async def call(self, x: Exchange, prepared: Prepared) -> Call:
+        """The HTTP request of an attempt, authenticated."""
+        assert x.head is not None
+        site, endpoint, dialect = prepared.site, prepared.endpoint, prepared.dialect
+        operation, stream = x.request.operation, x.head.stream
+        path = url(
+            site,
+            endpoint,
+            dialect.path(prepared.target.model, operation, stream),
+            operation,
+            prepared.target.model,
+            stream,
+        )
+        if prepared.same and stream and x.request.framing == "json-array":
+            path = path.replace("?alt=sse", "").replace("&alt=sse", "")
+        headers = await call_headers(site, endpoint, self._fetch)
+        own = {name for name, _ in headers}
+        headers = [
+            *headers,
+            (b"content-type", b"application/json"),
+            (b"accept", b"text/event-stream" if stream else b"application/json"),
+            (b"accept-encoding", b"identity"),
+        ]
+        if prepared.same:
+            upward = prepared.dialect.up_headers
+            headers += [(n, v) for n, v in x.request.headers if n.decode("latin-1") in upward and n not in own]
+        if x.trace_id:
+            headers.append((b"traceparent", f"00-{x.trace_id}-{x.span_id}-01".encode()))
+        return Call(
+            method="POST", origin=site.origin, path=path, headers=headers, body=prepared.body, deadlines=site.deadlines
+        )
+
+    # ------------------------------------------------------------------ serve
+
+    async def __call__(self, x: Exchange) -> Served:
+        """The committed answer. Raises the failure that ended the last attempt."""
+        assert x.route is not None
+        tried: list[RouteTarget] = []
+        failed: HeadgateError | None = None
+        while (target := next_target(x.route, tried, failed)) is not None:
+            tried.append(target)
+            try:
+                prepared = self.prepare(x, target)
+            except BadRequest as refusal:
+                if len(tried) == len(x.route.targets):
+                    raise failed or refusal from refusal
+                failed = failed or UpstreamMalformed(refusal.message)
+                x.trail.note("dispatch", "skipped", target=f"{target.site}/{target.model}", why=refusal.code)
+                continue
+            try:
+                return await self._attempt(x, prepared)
+            except UpstreamError as error:
+                failed = error
+        if failed is None:
+            raise NotFound("no target can serve this request", code="no_target")
+        raise failed
+
+    async def _attempt(self, x: Exchange, prepared: Prepared) -> Served:
+        began = clock.mono_ns()
+        row = self._open_row(x, prepared)
+        name = f"{prepared.site.name}/{prepared.target.model}"
+        meter = Meter(len(prepared.body))
+        frames: Frames | None = None
+        try:
+            asked = "whole" if not (x.head and x.head.stream) else _asked(prepared, x)
+            call = await self.call(x, prepared)
+            frames = await attempt(self._open, call, prepared.dialect, asked, self._splitters)
+            row.headers_us = (clock.mono_ns() - began) // 1000
+            row.status = frames.response.status
+            row.upstream_request_id = _upstream_id(frames.response.headers)
+            frames.response.limit(prepared.site.deadlines.first_token)
+            held = await self._peek(x, prepared, frames, meter)
+            frames.response.limit(None)
+        except UpstreamError as error:
+            self._failed(row, error, meter, began)
+            if frames is not None:
+                frames.close()
+            x.upstream_ns += clock.mono_ns() - began
+            x.trail.note("dispatch", "failed", target=name, error=error.code, status=getattr(error, "status", 0))
+            raise
+        except BaseException as error:
+            if frames is not None:
+                frames.close()
+            cancelled = not isinstance(error, HeadgateError | Exception)
+            close_row(row, meter, began, "abandoned" if cancelled else "failed", ended=False)
+            raise
+        now = clock.mono_ns()
+        x.upstream_ns += now - began
+        x.first_ns = now
+        row.first_us = (now - began) // 1000
+        x.losses = prepared.losses
+        x.target_edits = prepared.edits
+        x.trail.note("dispatch", "committed", target=name, attempt=row.number, edits=prepared.edits)
+        undo = Undo(prepared.written) if prepared.written is not None else None
+        return Served(
+            prepared=prepared,
+            frames=frames,
+            held=held,
+            meter=meter,
+            row=row,
+            began=began,
+            undo=undo,
+            headers=frames.response.headers,
+        )
+
+    def _open_row(self, x: Exchange, prepared: Prepared) -> AttemptRow:
+        assert x.identity is not None and x.head is not None
+        site, target = prepared.site, prepared.target
+        now = clock.wall()
+        row = AttemptRow(
+            id=f"{x.id}.{len(x.attempts) + 1}",
+            request_id=x.id,
+            number=len(x.attempts) + 1,
+            at=now,
+            provider=site.provider.catalog or site.provider.name,
+            target=target.model,
+            dialect=prepared.dialect.name,
+            credential=site.credential.name,
+            outcome="failed",
+        )
+        x.attempts.append(row)
+        opened = Opened(
+            id=x.id,
+            at=now,
+            tenant=x.identity.tenant,
+            key_id=x.identity.key_id,
+            key_name=x.identity.key_name,
+            dialect=x.dialect.name,
+            operation=x.request.operation,
+            model=x.route.alias if x.route else "",
+            stream=x.head.stream,
+            provider=row.provider,
+            target=target.model,
+            credential=site.credential.name,
+            input_estimate=estimate_tokens(len(prepared.body)),
+        )
+        if self._spool is not None:
+            try:
+                self._spool.append((opened,))
+            except OSError as error:
+                raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
+        return row
+
+    async def _peek(self, x: Exchange, prepared: Prepared, frames: Frames, meter: Meter) -> list[Frame]:
+        """The frames up to and with the first content. A failure told inside the answer before any content is an attempt's
+        failure, not the answer."""
+        held: list[Frame] = []
+        size = 0
+        while True:
+            batch = await frames.read()
+            if not batch:
+                return held
+            held += batch
+            for frame in batch:
+                meter.observe(frame.events)
+                size += len(frame.raw)
+            content = any(has_content(frame.events) for frame in batch)
+            if meter.failed is not None and not any(has_content(frame.events) for frame in held):
+                if not self._last_word(x, prepared):
+                    raise _told(meter.failed.message, meter.failed.status, meter.failed.code, meter.failed.type)
+                return held
+            if content or size > HELD_LIMIT or frames.decoder.complete:
+                return held
+
+    def _last_word(self, x: Exchange, prepared: Prepared) -> bool:
+        """In the same dialect, with no other target left, the provider's own words about its failure are the answer."""
+        assert x.route is not None
+        return prepared.same and len(x.attempts) >= len(x.route.targets)
+
+    def _failed(self, row: AttemptRow, error: UpstreamError, meter: Meter, began: int) -> None:
+        row.error = error.code
+        row.status = error.status if isinstance(error, UpstreamRefused) else row.status
+        close_row(row, meter, began, "failed", ended=False)
+        if isinstance(error, UpstreamRefused) and meter.usage is None:
+            row.usage = None  # an error reply is not billed
+            row.estimated = False
+            row.cost = 0
+
+    # ------------------------------------------------------------------ render
+
+    def render(self, x: Exchange, served: Served, filtered: bool) -> Render:
+        """How this answer is shown to this client."""
+        assert x.head is not None
+        frames = served.frames
+        client_whole = not x.head.stream
+        same_form = frames.whole == client_whole and (client_whole or frames.framing == x.request.framing)
+        if served.prepared.same and same_form:
+            hide = not x.head.include_usage
+            return Patched(hide) if filtered else Verbatim(hide)
+        ask = self.ask(x, served.prepared.prompt)
+        return Folded(x.dialect, ask) if client_whole else Encoded(x.dialect.encoder(ask))
+
+    def ask(self, x: Exchange, prompt: Prompt | None = None) -> Ask:
+        return Ask(
+            id=x.id,
+            model=x.route.alias if x.route else x.request.model,
+            created=int(x.at),
+            stream=bool(x.head and x.head.stream),
+            framing="whole"
+            if not (x.head and x.head.stream)
+            else "json-array"
+            if x.request.framing == "json-array"
+            else "sse",
+            include_usage=x.head.include_usage if x.head else True,
+            prompt=prompt,
+        )
+
+
+def parsed(x: Exchange) -> Json:
+    """The request's JSON, decoded once."""
+    if x.json is None:
+        try:
+            json = msgspec.json.decode(x.body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BadRequest("the body is not valid JSON") from error
+        if not isinstance(json, dict):
+            raise BadRequest("the body is not a JSON object")
+        x.json = json
+    return x.json
+
+
+def close_row(row: AttemptRow, meter: Meter, began: int, outcome: Outcome, *, ended: bool) -> None:
+    """The attempt is over: its usage, final or estimated."""
+    row.outcome = outcome
+    row.total_us = (clock.mono_ns() - began) // 1000
+    usage = meter.result(ended)
+    row.usage = usage
+    row.estimated = usage.estimated
+
+
+def _asked(prepared: Prepared, x: Exchange) -> str:
+    return "json-array" if prepared.same and x.request.framing == "json-array" else "sse"
+
+
+def _told(message: str, status: int, code: str, kind: str) -> UpstreamRefused:
+    """A failure told inside an answer with status 200."""
+    status = status if status >= 400 else 502
+    return UpstreamRefused(
+        message, status=status, code=code or None, type=kind, retryable=status >= 500 or status == 429
+    )
+
+
+_IDS = (b"x-request-id", b"request-id", b"x-goog-request-id", b"apim-request-id")
+
+
+def _upstream_id(headers: Headers) -> str:
+    for name in _IDS:
+        value = header(headers, name)
+        if value:
+            return value[:128].decode("latin-1")
+    return ""

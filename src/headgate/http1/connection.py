@@ -1,0 +1,350 @@
+"""One connection to an upstream: one request at a time, its response read with back-pressure.
+
+Rules of this file:
+- Bytes wait in `_chunks`; above HIGH the socket is paused, at zero it is resumed: a slow client slows the provider.
+- One timer serves all deadlines of the connection: it is moved lazily, so that a chunk costs no timer.
+- A response is over when its framing says so. A close before that is UpstreamTruncated, unless the close *is* the framing
+  (neither length nor chunks, RFC 9112 §6.3).
+- Heads are bounded in bytes and fields, interim (1xx) answers in number, decompression in steps.
+- Every error a caller sees from here is one of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+import httptools
+
+from headgate.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
+from headgate.net import Call, Headers
+
+HIGH = 256 * 1024
+HEAD_BYTES = 64 * 1024
+HEAD_FIELDS = 256
+INTERIM = 16
+INFLATE_STEP = 256 * 1024
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.transport: asyncio.Transport | None = None
+        self.served = 0
+        self.idle_since = 0.0
+        self.head_form = b""  # what stands before the path: b"http://host" through a plain proxy
+        self.proxy_headers: list[bytes] = []
+        self._writable: asyncio.Future[None] | None = None
+        self._paused_writing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._expires = 0.0
+        self._total = 0.0
+        self._limit = 0.0
+        self._why = ""
+        self._waiter: asyncio.Future[None] | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.headers: Headers = []
+        self.status = 0
+        self.got_bytes = False
+        self._head_bytes = 0
+        self._interim = 0
+        self._head_done = False
+        self._done = False
+        self._framed = False
+        self._error: UpstreamError | None = None
+        self._chunks: deque[bytes] = deque()
+        self._buffered = 0
+        self._paused = False
+        self._inflate: zlib._Decompress | None = None
+        self._keep = False
+        self._sent = False
+
+    # ------------------------------------------------------------------ asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.idle_since:
+            self.abort()  # bytes nobody asked for: the next request must not read them as its answer
+            return
+        self.got_bytes = True
+        if not self._head_done:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(UpstreamMalformed("the upstream tried to change protocols"))
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__ or error.__cause__
+            self._fail(
+                cause
+                if isinstance(cause, UpstreamError)
+                else UpstreamMalformed("the upstream's answer is not HTTP/1.1")
+            )
+        except httptools.HttpParserError:
+            self._fail(UpstreamMalformed("the upstream's answer is not HTTP/1.1"))
+        if not self._head_done and self._head_bytes > HEAD_BYTES:
+            self._fail(UpstreamMalformed("the upstream's header section is too large"))
+        self._wake()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        if not self._done and self._error is None:
+            if not self.got_bytes:
+                self._error = UpstreamUnreachable(
+                    "the upstream closed the connection before answering", code="upstream_reset"
+                )
+            elif self._head_done and not self._framed and exc is None:
+                self._done = True
+            else:
+                self._error = UpstreamTruncated("the upstream closed the connection in the middle of its answer")
+        self.transport = None
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._paused_writing = True
+
+    def resume_writing(self) -> None:
+        self._paused_writing = False
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    # ------------------------------------------------------------------ httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+        if len(self.headers) > HEAD_FIELDS:
+            raise UpstreamMalformed("the upstream's answer has too many headers")
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        if self.status < 200:
+            self._interim += 1
+            if self._interim > INTERIM:
+                raise UpstreamMalformed("the upstream sends interim answers without end")
+            return
+        self._head_done = True
+        for name, value in self.headers:
+            if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
+                self._framed = True
+            elif name == b"content-encoding" and value.strip().lower() in (b"gzip", b"x-gzip", b"deflate"):
+                self._inflate = zlib.decompressobj(47)
+
+    def on_body(self, body: bytes) -> None:
+        self._chunks.append(body)
+        self._buffered += len(body)
+        if self._buffered > HIGH and not self._paused and self.transport is not None:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        if self.status >= 200:
+            self._done = True
+            self._keep = self._parser.should_keep_alive()
+
+    # ------------------------------------------------------------------ waiting
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _fail(self, error: UpstreamError) -> None:
+        if self._error is None and not self._done:
+            self._error = error
+        self.abort()
+        self._wake()
+
+    def begin(self, total: float) -> None:
+        """A new exchange on this connection: the clock of its total deadline starts."""
+        self._reset()
+        self.idle_since = 0.0
+        self._total = self._limit = self._loop.time() + total
+
+    def limit(self, seconds: float | None) -> None:
+        """All waits from now on end in `seconds` at the latest; None: only the total deadline holds."""
+        self._limit = self._total if seconds is None else min(self._total, self._loop.time() + seconds)
+
+    def _arm(self, seconds: float, why: str) -> None:
+        self._expires = min(self._loop.time() + seconds, self._limit)
+        self._why = why
+        if self._timer is None or self._timer.when() > self._expires:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._expires, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._expires:
+            self._timer = self._loop.call_at(self._expires, self._tick)
+            return
+        self._fail(UpstreamTimeout(f"the upstream did not {self._why} in time"))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _wait(self, seconds: float, why: str) -> None:
+        self._waiter = self._loop.create_future()
+        self._arm(seconds, why)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    # ------------------------------------------------------------------ for the pool
+
+    def send(self, head: bytes, body: bytes) -> None:
+        if self.transport is None:
+            raise UpstreamUnreachable("the upstream closed the connection before answering", code="upstream_reset")
+        self.transport.write(head + body if len(body) < HEAD_BYTES else head)
+        if len(body) >= HEAD_BYTES:
+            self.transport.write(body)
+        self._sent = True
+
+    async def send_stream(self, head: bytes, body: AsyncIterator[bytes], chunked: bool) -> None:
+        """An upload, piece by piece under back-pressure. Ends early, without error, where the upstream has answered or left."""
+        self._write(head)
+        async for piece in body:
+            if self.transport is None or self._done:
+                return
+            if piece:
+                self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+                if self._paused_writing:
+                    self._writable = self._loop.create_future()
+                    await self._writable
+        if chunked:
+            self._write(b"0\r\n\r\n")
+        self._sent = True
+
+    def _write(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    async def head(self, seconds: float) -> None:
+        """Wait for the response head."""
+        while not self._head_done:
+            if self._error is not None:
+                raise self._error
+            await self._wait(seconds, "answer")
+
+    async def read(self, seconds: float) -> bytes:
+        """The next bytes of the body, b"" at its end."""
+        while True:
+            if self._chunks:
+                if data := self._take():
+                    return data
+                continue  # a step of decompression that gave nothing yet
+            if self._error is not None:
+                raise self._error
+            if self._done:
+                return b""
+            await self._wait(seconds, "send the rest of its answer")
+
+    def _take(self) -> bytes:
+        if self._inflate is not None:
+            return self._inflated()
+        chunks = self._chunks
+        data = chunks.popleft() if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._buffered = 0
+        self._resume()
+        return data
+
+    def _inflated(self) -> bytes:
+        """One bounded step of decompression: a bomb meets the reader's limit before it meets our memory."""
+        assert self._inflate is not None
+        packed = self._chunks.popleft()
+        self._buffered -= len(packed)
+        try:
+            data = self._inflate.decompress(packed, INFLATE_STEP)
+        except zlib.error as error:
+            raise UpstreamMalformed("the upstream's compressed answer is damaged") from error
+        if self._inflate.unconsumed_tail:
+            self._chunks.appendleft(self._inflate.unconsumed_tail)
+            self._buffered += len(self._inflate.unconsumed_tail)
+        self._resume()
+        return data
+
+    def _resume(self) -> None:
+        if self._paused and self._buffered == 0:
+            self._paused = False
+            if self.transport is not None:
+                self.transport.resume_reading()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the exchange ended so that another may follow."""
+        return (
+            self._done
+            and self._keep
+            and self._sent
+            and not self._chunks
+            and self._error is None
+            and self.transport is not None
+            and not self.transport.is_closing()
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    def abort(self) -> None:
+        """End the connection now, unsent bytes and all."""
+        self._stop_timer()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def rest(self, now: float) -> None:
+        """Between two exchanges."""
+        self.idle_since = now
+        self._stop_timer()
+
+
+class Body:
+    """A `net.Response` over a connection. The connection is handed back (`release`) exactly once."""
+
+    __slots__ = ("_connection", "_idle", "_release", "headers", "status")
+
+    def __init__(self, connection: Connection, call: Call, release: Callable[[Connection], None]) -> None:
+        self._connection: Connection | None = connection
+        self._idle = call.deadlines.idle
+        self._release = release
+        self.status = connection.status
+        self.headers = connection.headers
+
+    async def read(self) -> bytes:
+        connection = self._connection
+        if connection is None:
+            return b""
+        data = await connection.read(self._idle)
+        if not data:
+            self.close()
+        return data
+
+    def limit(self, seconds: float | None) -> None:
+        if self._connection is not None:
+            self._connection.limit(seconds)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._release(connection)

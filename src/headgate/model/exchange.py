@@ -1,0 +1,84 @@
+"""One request's way through the gateway: what each room wrote about it.
+
+Each field is assigned in its owner's file only (tests/test_architecture.py holds the table). Fields of the request are the
+ingress's; nobody changes what the client sent but through `edits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from .identity import Identity
+from .prompt import Loss
+from .record import AttemptRow, Outcome
+from .route import Route
+from .trail import Trail
+
+if TYPE_CHECKING:
+    from headgate.dialects.base import Dialect, Edit, Head
+    from headgate.errors import HeadgateError
+
+
+class Request(Struct, kw_only=True):
+    """What the client asked. Header names are lower case. `read_body` reads it whole (bounded); `stream_body` piece by piece."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    credential: bytes
+    operation: str
+    """generate | count | opaque | models"""
+    model: str = ""
+    """From the URL, where the dialect puts it there."""
+    stream: bool | None = None
+    """From the URL likewise."""
+    framing: str = "sse"
+    """How a streamed answer is framed for this client."""
+    site: str = ""
+    """A provider prefix of the path ("/openai/v1/..."): bare model names mean this site's."""
+    read_body: Callable[[], Awaitable[bytes]]
+    client: str = ""
+
+    def header(self, name: bytes) -> bytes:
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
+
+
+class Exchange(Struct, kw_only=True, eq=False):
+    id: str
+    at: float
+    """Arrival, seconds since the epoch."""
+    t0: int
+    """Arrival, monotonic nanoseconds."""
+    request: Request
+    dialect: Dialect
+    trail: Trail
+    dry: bool = False
+    """Explain: every decision is made, nothing is called, nothing is spent."""
+
+    body: bytes = b""
+    head: Head | None = None
+    json: dict[str, Any] | None = None
+    """The request's JSON, parsed when a stage or a crossing first needs it, guards' edits included."""
+    edits: list[Edit] = field(default_factory=list)
+    identity: Identity | None = None
+    route: Route | None = None
+    findings: list[Any] = field(default_factory=list)
+    attempts: list[AttemptRow] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    target_edits: list[str] = field(default_factory=list)
+    outcome: Outcome | None = None
+    status: int = 0
+    error: HeadgateError | None = None
+    first_ns: int = 0
+    """Monotonic nanoseconds at which the first content of the answer was ready for the client."""
+    upstream_ns: int = 0
+    """Nanoseconds spent waiting for providers before the answer began."""
+    trace_id: str = ""
+    span_id: str = ""

@@ -1,0 +1,216 @@
+"""The ordered stages, the event path, and `finish` exactly once. No I/O of its own.
+
+Rules of this file:
+- `start` runs the stages in order and then dispatch; whatever is raised there finishes the exchange and goes to the client.
+- `Flow` is the one path of an answer: whole or streamed, same dialect or crossing, shown or abandoned.
+- `finish` is a plain function: nothing can cancel it half-way. It runs before the last bytes are handed out, so that an answer
+  that was delivered has its record.
+- Before the first byte a failure is raised (an HTTP error). After it, it is the client dialect's own error frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+
+from headgate import clock
+from headgate.dialects.memo import Remember
+from headgate.dialects.render import Render
+from headgate.dispatch import Dispatch, Served, close_row
+from headgate.errors import HeadgateError, Internal, Refused, Unavailable, UpstreamRefused
+from headgate.model.events import Event, Frame
+from headgate.model.exchange import Exchange
+from headgate.model.record import Outcome
+from headgate.net import Headers
+from headgate.stages.base import Filter, Stage
+
+GRACE = 2.0
+"""Seconds that a provider may take to end the body after its answer has ended."""
+
+_log = structlog.get_logger("headgate.pipeline")
+
+
+class Pipeline:
+    def __init__(
+        self, stages: Sequence[Stage], dispatch: Dispatch, remember: Callable[[str, Iterable[tuple[str, bytes]]], None]
+    ) -> None:
+        self.stages = tuple(stages)
+        self.dispatch = dispatch
+        self.remember = remember
+
+    async def start(self, x: Exchange) -> Flow:
+        """The answer, committed. Raises HeadgateError; then the exchange is finished already."""
+        entered: list[Stage] = []
+        try:
+            for stage in self.stages:
+                entered.append(stage)
+                await stage.start(x)
+            served = await self.dispatch(x)
+        except BaseException as error:
+            known = told(error, x)
+            x.error = known
+            finish(x, entered, outcome_of(error), known.status)
+            if isinstance(error, Exception):
+                raise known from error
+            raise
+        return Flow(self, x, served)
+
+    async def decide(self, x: Exchange) -> None:
+        """The stages alone, for explain and for requests that dispatch does not serve. Does not finish."""
+        for stage in self.stages:
+            await stage.start(x)
+
+
+class Flow:
+    """One answer on its way to the client. `next` until b"", then nothing more; `abandon` if the client leaves."""
+
+    def __init__(self, pipeline: Pipeline, x: Exchange, served: Served) -> None:
+        self.x = x
+        self._pipeline = pipeline
+        self._served = served
+        self._frames = served.frames
+        self._pending: list[Frame] = served.held
+        self._filters: list[Filter] = [f for stage in reversed(pipeline.stages) if (f := stage.filter(x)) is not None]
+        self._render: Render = pipeline.dispatch.render(x, served, filtered=bool(self._filters))
+        self._remember = Remember() if served.undo is not None else None
+        self._withheld = b""
+        self._shown = False
+        self._over = False
+        self.whole = not (x.head and x.head.stream)
+        self.status = 200
+        self.headers: Headers = served.headers
+
+    async def next(self) -> bytes:
+        """The next bytes for the client, b"" after the last. The first call raises what the client may see as an HTTP error."""
+        if self._over:
+            return b""
+        try:
+            while True:
+                if self._pending:
+                    frames, self._pending = self._pending, []
+                else:
+                    frames = await self._read()
+                    if not frames:
+                        return self._end()
+                out = self._feed(frames)
+                if self._frames.decoder.complete:
+                    self._withheld += out  # the answer is over: its last bytes wait for the record
+                    self._frames.response.limit(GRACE)
+                elif out:
+                    self._shown = True
+                    return out
+        except HeadgateError as error:
+            return self._fail(error)
+        except Exception as error:
+            return self._fail(told(error, self.x))
+
+    async def _read(self) -> list[Frame]:
+        try:
+            frames = await self._frames.read()
+        except HeadgateError:
+            if self._frames.decoder.complete:
+                return []  # after its end, an answer cannot fail any more
+            raise
+        for frame in frames:
+            self._served.meter.observe(frame.events)
+        return frames
+
+    def _feed(self, frames: list[Frame]) -> bytes:
+        render = self._render
+        if not render.needs_events:
+            for frame in frames:
+                render.frame(frame)
+            return render.take()
+        undo = self._served.undo
+        for frame in frames:
+            render.frame(frame)
+            events: Iterable[Event] = frame.events
+            if undo is not None:
+                self._refuse_failure()
+                events = undo.events(events)
+            for filter_ in self._filters:
+                events = [told for event in events for told in filter_.event(event)]
+            if self._remember is not None:
+                events = list(events)
+                self._remember.observe(events)
+            render.events(events)
+        return render.take()
+
+    def _refuse_failure(self) -> None:
+        """In a crossing a failure told inside the answer is told in the client's own words."""
+        failed = self._served.meter.failed
+        if failed is not None:
+            status = failed.status if failed.status >= 400 else 502
+            raise UpstreamRefused(failed.message, status=status, code=failed.code or None, type=failed.type)
+
+    def _end(self) -> bytes:
+        """Everything has arrived: flush the stages, write the record, hand out the last bytes."""
+        for index, filter_ in enumerate(self._filters):
+            events: Iterable[Event] = filter_.flush()
+            for later in self._filters[index + 1 :]:
+                events = [told for event in events for told in later.event(event)]
+            self._render.events(events)
+        last = self._withheld + self._render.end()
+        self.x.losses = [*self.x.losses, *self._render.losses()]
+        if self._remember is not None and self.x.identity is not None:
+            self._pipeline.remember(self.x.identity.tenant, self._remember.entries())
+        failed = self._served.meter.failed
+        if failed is not None:
+            self.x.error = UpstreamRefused(failed.message, status=failed.status or 502, code=failed.code or None)
+        self._close("failed" if failed is not None else "done", ended=True, status=self.status)
+        return last
+
+    def _fail(self, error: HeadgateError) -> bytes:
+        self.x.error = error
+        self._close(outcome_of(error), ended=False, status=self.status if self._shown else error.status)
+        if not self._shown:
+            raise error
+        return self.x.dialect.error_frame(error, self._pipeline.dispatch.ask(self.x), self._render.last)
+
+    def abandon(self) -> None:
+        """The client is gone. No effect after the end."""
+        if not self._over:
+            self._close("abandoned", ended=False, status=499)
+
+    def _close(self, outcome: Outcome, *, ended: bool, status: int) -> None:
+        self._over = True
+        self._frames.close()
+        served = self._served
+        close_row(served.row, served.meter, served.began, outcome, ended=ended or self._frames.decoder.complete)
+        finish(self.x, self._pipeline.stages, outcome, status)
+
+
+def finish(x: Exchange, entered: Sequence[Stage], outcome: Outcome, status: int) -> None:
+    """Every entered stage's finish, in reverse, once. One that breaks does not keep the others from theirs."""
+    if x.outcome is not None:
+        return
+    x.outcome, x.status = outcome, status
+    broken: Exception | None = None
+    for stage in reversed(entered):
+        try:
+            stage.finish(x)
+        except Exception as error:
+            _log.error("a stage broke while finishing", stage=stage.name, request=x.id, error=repr(error))
+            broken = error
+    if broken is not None and outcome == "done":
+        raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from broken
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    if isinstance(error, Refused):
+        return "refused"
+    return "failed" if isinstance(error, Exception) else "abandoned"
+
+
+def told(error: BaseException, x: Exchange) -> HeadgateError:
+    """What the client may know of an error: a defect of ours is logged whole and told without detail."""
+    if isinstance(error, HeadgateError):
+        return error
+    if isinstance(error, Exception):
+        _log.error("internal error", request=x.id, exc_info=error)
+    return Internal(f"internal error; the log has it under {x.id}")
+
+
+def since_us(x: Exchange) -> int:
+    return (clock.mono_ns() - x.t0) // 1000

@@ -1,0 +1,1 @@
+"""Routing decisions. Pure: values in, a target out."""

@@ -1,0 +1,1 @@
+"""The pipeline's stages: one feature, one file, one class."""

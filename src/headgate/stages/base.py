@@ -1,0 +1,40 @@
+"""What a stage is. All four methods are optional: the pipeline calls those that a class overrides.
+
+start   before dispatch, in order. None: go on. Raise `Refused`: stop. It may read the request, and edit it through `x.edits`.
+event   on the answer's events, in reverse order: pass, change, hold or add. A stage holds only PartDeltas, and gives back each
+        one it held, in order, at the latest from `flush`.
+flush   the answer ended: what was held.
+finish  exactly once if `start` was entered, in reverse order; a plain function, so that nothing cancels it half-way.
+        The outcome is in `x.outcome`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headgate.model.events import Event
+from headgate.model.exchange import Exchange
+
+
+class Stage:
+    name: str = ""
+
+    async def start(self, x: Exchange) -> None:
+        return None
+
+    def filter(self, x: Exchange) -> Filter | None:
+        """This answer's event filter, made once dispatch has answered; None: events pass this stage by."""
+        return None
+
+    def finish(self, x: Exchange) -> None:
+        return None
+
+
+class Filter:
+    """One answer's way through one stage. State lives here, keyed by (choice, part)."""
+
+    def event(self, event: Event) -> Sequence[Event]:
+        raise NotImplementedError
+
+    def flush(self) -> Sequence[Event]:
+        return ()

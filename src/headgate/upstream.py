@@ -1,0 +1,179 @@
+"""One HTTP attempt: a call goes out, frames come back.
+
+Rules of this file:
+- What the provider sends decides the framing, not what we asked for: an event stream, a JSON array of documents, one document.
+- An answer with an error status is read (bounded), understood by its dialect and raised as UpstreamRefused.
+- A stream that ends without its dialect's end is UpstreamTruncated, never success.
+- Frames keep the provider's bytes; a Decoder reads along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from headgate.dialects.base import Decoder, Dialect
+from headgate.errors import UpstreamMalformed, UpstreamRefused, UpstreamTruncated
+from headgate.model.events import Frame
+from headgate.net import Call, Headers, Open, Response, header
+
+WHOLE_LIMIT = 64 * 1024 * 1024
+ERROR_LIMIT = 1024 * 1024
+
+
+class Item(Protocol):
+    raw: bytes
+    event: str
+    data: bytes | None
+    span: tuple[int, int] | None
+
+
+class Splitter(Protocol):
+    """Bytes of a streamed body -> its items, each with its own bytes."""
+
+    def feed(self, data: bytes) -> list[Item]: ...
+
+    def end(self) -> list[Item]: ...
+
+
+Splitters = dict[str, Callable[[], Splitter]]
+"""Framing ("sse", "json-array") -> a new splitter."""
+
+
+class Frames:
+    """The frames of one answer. `read` gives what arrived together, [] at the end; it raises what went wrong, once."""
+
+    def __init__(self, response: Response, decoder: Decoder, framing: str, splitters: Splitters) -> None:
+        self.response = response
+        self.decoder = decoder
+        self.framing = framing
+        self._splitter = splitters[framing]() if framing != "whole" else None
+        self._ended = False
+
+    @property
+    def whole(self) -> bool:
+        return self._splitter is None
+
+    async def read(self) -> list[Frame]:
+        while not self._ended:
+            if self._splitter is None:
+                self._ended = True
+                data = await read_whole(self.response, WHOLE_LIMIT)
+                decoded = self.decoder.whole(data)
+                return [Frame(raw=data, data=data, span=(0, len(data)), events=decoded.events, repeats=decoded.repeats)]
+            data = await self.response.read()
+            if data:
+                items = self._splitter.feed(data)
+            else:
+                self._ended = True
+                items = self._splitter.end()
+            frames = [self._frame(item) for item in items]
+            if self._ended:
+                rest = self.decoder.end()
+                if not self.decoder.complete:
+                    self._truncated(frames)
+                if rest:
+                    frames.append(Frame(raw=b"", events=rest))
+            if frames:
+                return frames
+        return []
+
+    def _truncated(self, frames: list[Frame]) -> None:
+        """The body ended early. What came with its last bytes is still shown: the error follows at the next read."""
+        error = UpstreamTruncated("the upstream's answer ended before its end")
+        if not frames:
+            raise error
+        self._splitter = _Broken(error)
+        self._ended = False
+
+    def _frame(self, item: Item) -> Frame:
+        data = item.data
+        if data is None:
+            return Frame(raw=item.raw, event=item.event)
+        decoded = self.decoder.feed(item.event, data)
+        return Frame(
+            raw=item.raw,
+            data=data,
+            event=item.event,
+            span=item.span,
+            events=decoded.events,
+            repeats=decoded.repeats,
+            usage_only=decoded.usage_only,
+        )
+
+    def close(self) -> None:
+        self.response.close()
+
+
+class _Broken:
+    """A splitter whose stream is over, and not well."""
+
+    def __init__(self, error: UpstreamTruncated) -> None:
+        self._error = error
+
+    def feed(self, data: bytes) -> list[Item]:
+        raise self._error
+
+    def end(self) -> list[Item]:
+        raise self._error
+
+
+async def read_whole(response: Response, limit: int) -> bytes:
+    """The rest of a body. Raises UpstreamMalformed above `limit` bytes."""
+    parts: list[bytes] = []
+    size = 0
+    while data := await response.read():
+        size += len(data)
+        if size > limit:
+            raise UpstreamMalformed("the upstream's answer is too large")
+        parts.append(data)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def attempt(open_: Open, call: Call, dialect: Dialect, asked: str, splitters: Splitters) -> Frames:
+    """Send the call; the answer's frames, its head read. `asked` is the framing we asked for. Raises UpstreamError."""
+    response = await open_(call)
+    try:
+        if response.status >= 300:
+            await _refuse(response, dialect)
+        framing = _framing(response.headers, asked)
+        return Frames(response, dialect.decoder(), framing, splitters)
+    except BaseException:
+        response.close()
+        raise
+
+
+async def _refuse(response: Response, dialect: Dialect) -> None:
+    body = await read_whole(response, ERROR_LIMIT)
+    if response.status < 400:
+        raise UpstreamRefused("the upstream redirects, which is not followed", status=502, code="upstream_redirect")
+    error = dialect.refusal(response.status, body)
+    error.status = response.status
+    error.body = body
+    error.content_type = (header(response.headers, b"content-type") or b"").decode("latin-1")
+    error.retry_after = error.retry_after if error.retry_after is not None else retry_after(response.headers)
+    error.headers = response.headers
+    raise error
+
+
+def _framing(headers: Headers, asked: str) -> str:
+    kind = (header(headers, b"content-type") or b"").lower()
+    if b"event-stream" in kind:
+        return "sse"
+    if b"json" in kind and asked != "json-array":
+        return "whole"
+    return asked
+
+
+def retry_after(headers: Headers) -> float | None:
+    """Seconds, from `retry-after-ms` or a numeric `retry-after`; None where absent, a date, or absurd."""
+    for name, scale in ((b"retry-after-ms", 0.001), (b"retry-after", 1.0)):
+        value = header(headers, name)
+        if value is not None:
+            try:
+                seconds = float(value) * scale
+            except ValueError:
+                continue
+            if 0 <= seconds <= 86400:
+                return seconds
+    return None
