@@ -1,9 +1,9 @@
 """What a provider is: where it listens, how it authenticates, which dialects it speaks, what it takes.
 
 Rules of this file:
-- A provider is a frozen value, made once at import. An *installation* of it (`Site`) adds what the operator gives: key, base
-  URL, settings, egress; there may be several sites of one provider under different names.
-- `base_url` and paths may hold {placeholders} that `settings` declares; a missing one without default is a config error.
+- A provider is a frozen value, made once at import. An *installation* of it (`Site`) adds what the operator gives: key,
+  base URL, settings, egress; there may be several sites of one provider under different names.
+- `base_url` and paths may hold {placeholders} that `settings` declares; a missing one without default is an error.
 - Which dialect an attempt uses: the client's own if the provider speaks it, else the first of `endpoints`.
 """
 
@@ -53,7 +53,7 @@ class Bearer(Struct, frozen=True):
 
 
 class Setting(Struct, frozen=True, kw_only=True):
-    """A value the operator gives beside the key: fills `{name}` in URLs, from config or the first variable that is set."""
+    """A value the operator gives beside the key: fills `{name}` in URLs, from config or the first variable set."""
 
     name: str
     env: tuple[str, ...] = ()
@@ -62,8 +62,9 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One dialect the provider speaks. `prefix` goes between base URL and the dialect's own path; `paths` replaces that path
-    where it differs: operation ("generate", "stream", "count") -> template with {model} and settings; "": not offered."""
+    """One dialect the provider speaks. `prefix` goes between base URL and the dialect's own path; `paths` replaces that
+    path where it differs: operation ("generate", "stream", "count") -> template with {model} and settings; "": not
+    offered."""
 
     dialect: str
     prefix: str = ""
@@ -76,8 +77,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 class Allow(Struct, frozen=True, kw_only=True):
     """A path of the provider that may be passed through: `pattern` is matched whole against the path below `base_url`;
-    `{id}` stands for one path segment, `{rest}` for any remainder. `creates`/`uses`: the kind of object held upstream whose id
-    the answer's JSON `id` brings / the path's `{id}` names ("file", "batch", "response", ...)."""
+    `{id}` stands for one path segment, `{rest}` for any remainder. `creates`/`uses`: the kind of object held upstream
+    whose id the answer's JSON `id` brings / the path's `{id}` names ("file", "batch", "response", ...)."""
 
     method: str
     pattern: str

@@ -90,8 +90,8 @@ def build(name: str, provider: Provider, config: SiteConfig, environment: Mappin
 
 
 def discover(environment: Mapping[str, str], skipped: Callable[[str, ConfigError], None] | None = None) -> list[Site]:
-    """A site for every provider whose key (where none is needed: base URL) the environment holds, in registry order. One
-    that lacks a setting beside its key is left out, and `skipped` is told its name and what is missing."""
+    """A site for every provider whose key (where none is needed: base URL) the environment holds, in registry order.
+    One that lacks a setting beside its key is left out, and `skipped` is told its name and what is missing."""
     sites = []
     for name, provider in all_providers().items():
         if _first(environment, provider.env if provider.needs_key else provider.base_url_env):
