@@ -1,0 +1,193 @@
+"""The config's shape: one frozen value a section. The text behind a field's type is what the documentation says of it.
+
+Rules of this file:
+- This is the only description: the reader, the published JSON Schema and docs/config.md are derived from these classes.
+- Times are in seconds, sizes in bytes, prices in nano-dollars per million tokens (integers), moments in seconds since
+  the epoch.
+- A field without default is required. An empty value (`openai:` and nothing behind it) stands for the defaults.
+- Values are msgspec Structs, read by `headgate.config.read`: it reports all errors with their places, of which a
+  validation library knows nothing, and a running gateway keeps no validator in memory.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+from headgate.config import forms
+from headgate.config.secrets import Secret
+
+Seconds: TypeAlias = Annotated[float, forms.DURATION]
+Bytes: TypeAlias = Annotated[int, forms.SIZE]
+NanoDollars: TypeAlias = Annotated[int, forms.PRICE]
+File: TypeAlias = Annotated[str, forms.PATH]
+ModelPattern: TypeAlias = Annotated[str, forms.MODELS]
+TargetName: TypeAlias = Annotated[str, forms.TARGET]
+Name: TypeAlias = Annotated[str, forms.TEXT]
+DialectName: TypeAlias = Literal[
+    "openai_chat", "openai_responses", "anthropic_messages", "gemini", "openai_completions"
+]
+
+
+class Section(Struct, frozen=True, kw_only=True):
+    """A mapping of the config."""
+
+    shorthand: ClassVar[str | None] = None
+    """The field that a text in place of the mapping stands for."""
+    unique: ClassVar[str | None] = None
+    """The field that tells the members of a list of these apart."""
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    cert_file: Annotated[File, "The server's certificate with its chain, PEM."]
+    key_file: Annotated[File, "Its private key, PEM."]
+    client_ca_file: Annotated[File | None, "Clients must show a certificate signed by one of these, PEM."] = None
+
+
+class Server(Section, frozen=True, kw_only=True):
+    host: Annotated[Name, "The address to listen on; HOST where it is not given."] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535), "The TCP port; PORT where it is not given. 0 lets the system choose."
+    ] = 8080
+    tls: Annotated[Tls | None, "Serve HTTPS."] = None
+    trusted_proxies: Annotated[
+        tuple[Annotated[IPv4Network | IPv6Network, forms.NETWORK], ...],
+        "Whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    ] = ()
+    max_body: Annotated[Bytes, "The largest request body."] = 64 << 20
+    max_header_bytes: Annotated[Bytes, "The largest request head."] = 64 << 10
+    header_timeout: Annotated[Seconds, "How long a client may take to send its request head."] = 10.0
+    body_timeout: Annotated[Seconds, "How long a client may pause within its request body."] = 60.0
+    drain: Annotated[Seconds, "How long requests under way may take when the gateway is told to stop."] = 30.0
+    explain: Annotated[bool, "Offer the dry run to keys of scope `explain`."] = True
+
+
+class Timeouts(Section, frozen=True, kw_only=True):
+    connect: Annotated[Seconds, "TCP and TLS."] = 10.0
+    headers: Annotated[Seconds, "From the request sent to the answer's head."] = 600.0
+    first_token: Annotated[Seconds, "To the first content of a stream."] = 600.0
+    idle: Annotated[Seconds, "Between two reads of the answer."] = 300.0
+    total: Annotated[Seconds, "The whole attempt."] = 3600.0
+
+
+class Provider(Section, frozen=True, kw_only=True):
+    type: Annotated[Name | None, "Which provider this is; the section's own name where it is not given."] = None
+    api_key: Annotated[Secret | None, "The key; the provider's own variable where it is not given."] = None
+    base_url: Annotated[str, "Where it listens; the provider's own address where it is not given."] = ""
+    settings: Annotated[dict[str, Secret], "What the provider needs beside the key (region, version, ...)."] = field(
+        default_factory=dict
+    )
+    dialects: Annotated[tuple[DialectName, ...], "Restricts and orders the dialects spoken with it."] = ()
+    headers: Annotated[dict[str, Secret], "Headers added to each of its calls."] = field(default_factory=dict)
+    accepts: Annotated[dict[str, Any], "What this server takes differently from its kind."] = field(
+        default_factory=dict
+    )
+    proxy: Annotated[Secret | None, 'The egress proxy, http://host:port; "" connects directly.'] = None
+    ca_file: Annotated[File | None, "Whose certificates are trusted, PEM; the system's where it is not given."] = None
+    cert_file: Annotated[File | None, "The client certificate shown to it, PEM."] = None
+    key_file: Annotated[File | None, "Its private key, PEM."] = None
+    verify: Annotated[bool, "Check its certificate."] = True
+    timeouts: Annotated[Timeouts, "Deadlines of its attempts."] = Timeouts()
+
+
+class Target(Section, frozen=True, kw_only=True):
+    """A text stands for the model alone."""
+
+    shorthand: ClassVar[str | None] = "model"
+
+    model: Annotated[TargetName, 'The provider\'s section, "/", and its model.']
+    weight: Annotated[int, Meta(ge=1, le=1_000_000), "Share among targets."] = 1
+
+    @property
+    def provider(self) -> str:
+        return self.model.partition("/")[0]
+
+    @property
+    def upstream_model(self) -> str:
+        return self.model.partition("/")[2]
+
+
+class Model(Section, frozen=True, kw_only=True):
+    targets: Annotated[tuple[Target, ...], Meta(min_length=1), "Where it may go, in order of preference."]
+    strict: Annotated[bool, "Refuse a request that cannot be carried to the target without loss."] = False
+    answer_model: Annotated[
+        Literal["provider", "alias"], "Which name the answer shows: the provider's own, or this one."
+    ] = "provider"
+    dialect: Annotated[DialectName | None, "Speak this dialect with the targets."] = None
+
+
+class Key(Section, frozen=True, kw_only=True):
+    unique: ClassVar[str | None] = "name"
+
+    name: Annotated[Name, "How records and reports call it."]
+    key: Annotated[Secret, forms.KEY, "The key itself."]
+    tenant: Annotated[Name, "Who owns what it makes; tenants do not see each other."] = "default"
+    models: Annotated[tuple[ModelPattern, ...], "What it may use; all where none is given."] = ()
+    scopes: Annotated[tuple[Literal["trail", "admin", "explain"], ...], "What else it may do."] = ()
+    expires: Annotated[float | None, forms.MOMENT, "From when it is void."] = None
+
+
+class Guard(Section, frozen=True, kw_only=True):
+    unique: ClassVar[str | None] = "name"
+
+    name: Annotated[Name, "How findings call it."]
+    pattern: Annotated[Name, "A regular expression (RE2 syntax)."]
+    mode: Annotated[
+        Literal["observe", "warn", "enforce"], "Whether a finding is counted, told in a header too, or acted on."
+    ] = "enforce"
+    action: Annotated[Literal["flag", "redact", "block"], "What is done with a finding."] = "redact"
+    places: Annotated[
+        tuple[Literal["request", "answer", "tool_arguments"], ...], Meta(min_length=1), "Where it looks."
+    ] = ("request", "answer", "tool_arguments")
+    replacement: Annotated[str, "What a redaction puts in place of the text."] = "[redacted]"
+    max_length: Annotated[
+        int | None, Meta(ge=1, le=65536), "The longest match in characters, where the pattern does not bound it."
+    ] = None
+    ignore_case: Annotated[bool, "Match capitals and small letters alike."] = False
+
+
+class Price(Section, frozen=True, kw_only=True):
+    model: Annotated[ModelPattern, 'What it is the price of: "provider/model", or a pattern.']
+    input: Annotated[NanoDollars, "Dollars per million input tokens."]
+    output: Annotated[NanoDollars, "Dollars per million output tokens."]
+    cache_read: Annotated[NanoDollars | None, "Of input read from the provider's cache; `input` if not given."] = None
+    cache_write: Annotated[NanoDollars | None, "Of input written to the cache; `input` if not given."] = None
+    since: Annotated[date | None, forms.DATE, "From which day (UTC) it holds; always, if not given."] = None
+
+
+class Log(Section, frozen=True, kw_only=True):
+    level: Annotated[Literal["debug", "info", "warning", "error"], "The least severity that is logged."] = "info"
+    format: Annotated[Literal["json", "console"], "For machines, or for people."] = "json"
+    requests: Annotated[bool, "One line a request."] = True
+
+
+class Metrics(Section, frozen=True, kw_only=True):
+    enabled: Annotated[bool, "Offer /metrics."] = True
+    public: Annotated[bool, "Offer it without a key of scope `admin`."] = False
+
+
+class Telemetry(Section, frozen=True, kw_only=True):
+    log: Annotated[Log, "Logs, on standard error."] = Log()
+    metrics: Annotated[Metrics, "Metrics, in the Prometheus format."] = Metrics()
+
+
+class Config(Section, frozen=True, kw_only=True):
+    server: Annotated[Server, "How the gateway listens."] = Server()
+    data: Annotated[
+        Path, forms.PATH, "The folder of database, spool and pepper; HEADGATE_DATA where it is not given."
+    ] = Path("data")
+    discover: Annotated[bool, "Use every provider whose key is in the environment."] = True
+    providers: Annotated[
+        dict[Annotated[str, forms.SITE], Provider], "Who answers, by the name that stands before the slash."
+    ] = field(default_factory=dict)
+    models: Annotated[dict[Annotated[str, forms.ALIAS], Model], "Names of your own for models, and where they go."] = (
+        field(default_factory=dict)
+    )
+    keys: Annotated[tuple[Key, ...], "Keys declared here: elsewhere they are read-only."] = ()
+    guards: Annotated[tuple[Guard, ...], "What is looked for in requests and answers, in this order."] = ()
+    prices: Annotated[tuple[Price, ...], "Prices that go before the catalog's."] = ()
+    telemetry: Annotated[Telemetry, "What the gateway tells of itself."] = Telemetry()
