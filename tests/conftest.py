@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import recordings
 from hypothesis import HealthCheck, settings
+
+import recordings
 
 settings.register_profile("headgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("headgate")

@@ -7,11 +7,12 @@ import string
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from headgate.dialects.base import Edit
 from headgate.dialects.splice import apply, places
 from headgate.errors import BadRequest
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def edit(path: tuple[str | int, ...], value: Any, present: bool = False) -> Edit:
@@ -64,7 +65,9 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 
 
 @given(st.dictionaries(keys, values, max_size=4), st.data(), st.booleans(), st.sampled_from([None, 1]))
-def test_any_place_can_be_replaced(value: dict[str, Any], data: st.DataObject, ascii_only: bool, indent: int | None) -> None:
+def test_any_place_can_be_replaced(
+    value: dict[str, Any], data: st.DataObject, ascii_only: bool, indent: int | None
+) -> None:
     """Parsed back, exactly the chosen place differs, however the text was written."""
     path = data.draw(st.sampled_from(leaves(value)))
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from headgate.dialects.sse import Item, Parser
-from headgate.errors import UpstreamMalformed
 from hypothesis import given
 from hypothesis import strategies as st
+
+from headgate.dialects.sse import Item, Parser
+from headgate.errors import UpstreamMalformed
 
 TRANSCRIPTS: dict[str, tuple[bytes, list[tuple[str, bytes | None]]]] = {
     "chat": (b'data: {"a":1}\n\ndata: [DONE]\n\n', [("", b'{"a":1}'), ("", b"[DONE]")]),
@@ -32,7 +33,11 @@ def parse(chunks: list[bytes]) -> list[Item]:
 def test_transcript_whole_and_byte_by_byte(name: str) -> None:
     """The items and their bytes do not depend on how the bytes arrived; the span points at the data."""
     text, expected = TRANSCRIPTS[name]
-    for chunks in ([text], [text[i : i + 1] for i in range(len(text))], *[[text[:i], text[i:]] for i in range(len(text))]):
+    for chunks in (
+        [text],
+        [text[i : i + 1] for i in range(len(text))],
+        *[[text[:i], text[i:]] for i in range(len(text))],
+    ):
         items = parse(chunks)
         assert [(item.event, item.data) for item in items if item.raw.strip(b"\r\n")] == expected
         assert b"".join(item.raw for item in items) == text
@@ -41,7 +46,13 @@ def test_transcript_whole_and_byte_by_byte(name: str) -> None:
                 assert item.raw[item.span[0] : item.span[1]] == item.data
 
 
-@given(st.lists(st.sampled_from([b"data: a\n", b"\n", b"\r\n", b"\r", b"data:b\r\n", b": c\n", b"event: e\n", b"x"]), max_size=12), st.data())
+@given(
+    st.lists(
+        st.sampled_from([b"data: a\n", b"\n", b"\r\n", b"\r", b"data:b\r\n", b": c\n", b"event: e\n", b"x"]),
+        max_size=12,
+    ),
+    st.data(),
+)
 def test_no_cut_changes_the_meaning(lines: list[bytes], data: st.DataObject) -> None:
     text = b"".join(lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
@@ -49,7 +60,9 @@ def test_no_cut_changes_the_meaning(lines: list[bytes], data: st.DataObject) -> 
     chunks = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
     whole, cut = parse([text]), parse(chunks)
     assert b"".join(item.raw for item in cut) == text
-    assert [(i.event, i.data) for i in cut if i.data is not None] == [(i.event, i.data) for i in whole if i.data is not None]
+    assert [(i.event, i.data) for i in cut if i.data is not None] == [
+        (i.event, i.data) for i in whole if i.data is not None
+    ]
 
 
 def test_an_endless_event_is_refused() -> None:

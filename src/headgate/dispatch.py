@@ -190,17 +190,14 @@ class Dispatch:
         )
         if prepared.same and stream and x.request.framing == "json-array":
             path = path.replace("?alt=sse", "").replace("&alt=sse", "")
-        headers = await call_headers(site, endpoint, self._fetch)
-        own = {name for name, _ in headers}
+        upward = dialect.up_headers if prepared.same else frozenset()
+        client = [(n, v) for n, v in x.request.headers if n.decode("latin-1") in upward]
         headers = [
-            *headers,
+            *await call_headers(site, endpoint, self._fetch, client),
             (b"content-type", b"application/json"),
             (b"accept", b"text/event-stream" if stream else b"application/json"),
             (b"accept-encoding", b"identity"),
         ]
-        if prepared.same:
-            upward = prepared.dialect.up_headers
-            headers += [(n, v) for n, v in x.request.headers if n.decode("latin-1") in upward and n not in own]
         if x.trace_id:
             headers.append((b"traceparent", f"00-{x.trace_id}-{x.span_id}-01".encode()))
         return Call(

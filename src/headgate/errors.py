@@ -127,6 +127,8 @@ class UpstreamRefused(UpstreamError):
         self.body = b""
         self.content_type = ""
         self.headers: list[tuple[bytes, bytes]] = []
+        self.same_dialect = ""
+        """The dialect that `body` is written in."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from headgate import clock
 from headgate.dialects.memo import Remember
 from headgate.dialects.render import Render
 from headgate.dispatch import Dispatch, Served, close_row
@@ -153,6 +152,7 @@ class Flow:
             self._render.events(events)
         last = self._withheld + self._render.end()
         self.x.losses = [*self.x.losses, *self._render.losses()]
+        self.x.held_id, self.x.held_site = self._served.meter.started_id, self._served.prepared.site.name
         if self._remember is not None and self.x.identity is not None:
             self._pipeline.remember(self.x.identity.tenant, self._remember.entries())
         failed = self._served.meter.failed
@@ -210,7 +210,3 @@ def told(error: BaseException, x: Exchange) -> HeadgateError:
     if isinstance(error, Exception):
         _log.error("internal error", request=x.id, exc_info=error)
     return Internal(f"internal error; the log has it under {x.id}")
-
-
-def since_us(x: Exchange) -> int:
-    return (clock.mono_ns() - x.t0) // 1000

@@ -150,6 +150,7 @@ async def _refuse(response: Response, dialect: Dialect) -> None:
     error = dialect.refusal(response.status, body)
     error.status = response.status
     error.body = body
+    error.same_dialect = dialect.name
     error.content_type = (header(response.headers, b"content-type") or b"").decode("latin-1")
     error.retry_after = error.retry_after if error.retry_after is not None else retry_after(response.headers)
     error.headers = response.headers

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
+from headgate import clock
+
 from .identity import Identity
 from .prompt import Loss
 from .record import AttemptRow, Outcome
@@ -80,5 +82,12 @@ class Exchange(Struct, kw_only=True, eq=False):
     """Monotonic nanoseconds at which the first content of the answer was ready for the client."""
     upstream_ns: int = 0
     """Nanoseconds spent waiting for providers before the answer began."""
+    held_id: str = ""
+    """The answer's id, where the provider keeps the answer, and the site that does."""
+    held_site: str = ""
     trace_id: str = ""
     span_id: str = ""
+
+    def total_us(self) -> int:
+        """Microseconds since arrival."""
+        return (clock.mono_ns() - self.t0) // 1000

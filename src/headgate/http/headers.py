@@ -1,0 +1,90 @@
+"""Response headers: ours, and those of the provider that a client may see.
+
+Passed on from the provider, by allow-list: rate-limit headers, processing time, version. Its request id is shown beside ours.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from headgate import clock
+from headgate.errors import HeadgateError, UpstreamRefused
+from headgate.model.exchange import Exchange
+from headgate.net import Headers
+from headgate.pipeline import Flow
+
+_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-processing", b"openai-version", b"anthropic-version")
+_UPSTREAM_IDS = (b"x-request-id", b"request-id")
+_STREAM = {
+    "sse": [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache"),
+        (b"x-accel-buffering", b"no"),
+    ],
+    "json-array": [(b"content-type", b"application/json; charset=UTF-8"), (b"x-accel-buffering", b"no")],
+}
+_SHOWN_LOSSES = 20
+
+
+def reply_headers(x: Exchange, flow: Flow) -> Headers:
+    headers = own(x)
+    headers += [(b"content-type", b"application/json")] if flow.whole else _STREAM[x.request.framing]
+    headers += passed(flow.headers)
+    attempt = x.attempts[-1]
+    headers += [
+        (b"x-headgate-provider", attempt.provider.encode()),
+        (b"x-headgate-model", _safe(attempt.target)),
+        (b"x-headgate-attempts", b"%d" % len(x.attempts)),
+    ]
+    if x.losses:
+        names = sorted({loss.what for loss in x.losses})
+        shown = names[:_SHOWN_LOSSES] + ([f"+{len(names) - _SHOWN_LOSSES}"] if len(names) > _SHOWN_LOSSES else [])
+        headers.append((b"x-headgate-losses", _safe(", ".join(shown))))
+    if x.findings:
+        headers.append((b"x-headgate-findings", _safe(", ".join(sorted({finding.guard for finding in x.findings})))))
+    return headers
+
+
+def own(x: Exchange) -> Headers:
+    """What every answer carries: our id, under both names that SDKs read."""
+    identity = x.id.encode()
+    headers: Headers = [(b"x-request-id", identity), (b"request-id", identity)]
+    if x.identity is not None and "trail" in x.identity.scopes:
+        headers.append((b"x-headgate-trail", _safe(x.trail.short())))
+    return headers
+
+
+def error_headers(x: Exchange, error: HeadgateError) -> Headers:
+    headers = own(x)
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % max(1, -(-error.retry_after // 1))))
+    if isinstance(error, UpstreamRefused):
+        headers += passed(error.headers)
+    if x.attempts:
+        headers.append((b"x-headgate-attempts", b"%d" % len(x.attempts)))
+    return headers
+
+
+def passed(upstream: Headers) -> Headers:
+    headers: Headers = []
+    for name, value in upstream:
+        if name.startswith(_PREFIXES):
+            headers.append((name, value))
+        elif name in _UPSTREAM_IDS:
+            headers.append((b"x-upstream-request-id", value))
+    return headers
+
+
+def trace(headers: Headers) -> tuple[str, str]:
+    """(trace id, a new span id) carried on from `traceparent` (W3C Trace Context §3.2), or ("", "") where there is none."""
+    for name, value in headers:
+        if name == b"traceparent":
+            parts = value.decode("latin-1").split("-")
+            if len(parts) >= 4 and len(parts[1]) == 32 and parts[1].strip("0") and parts[1].isalnum():
+                return parts[1], clock.secret(8).hex()
+    return "", ""
+
+
+def _safe(text: str) -> bytes:
+    """Text of names as a header value: anything outside printable ASCII is percent-encoded."""
+    return quote(text, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~").encode()

@@ -1,0 +1,198 @@
+"""The ASGI callable of the data plane: a request becomes an Exchange, a Flow becomes a response.
+
+Rules of this file:
+- Nothing of the body is read before the key is known.
+- A credential in two places, or one header twice, is refused: two readers of it might differ.
+- When the client leaves, the request's task is cancelled at once; what was under way upstream is closed by the flow.
+- Every error is told in the dialect of the path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from headgate import clock
+from headgate.dialects.base import Dialect, Json
+from headgate.errors import BadRequest, HeadgateError, NotFound, Upgrade, UpstreamRefused
+from headgate.http import routes
+from headgate.http.body import ClientLeft, Receive, pieces, read_whole
+from headgate.http.headers import error_headers, reply_headers, trace
+from headgate.model.exchange import Exchange, Request
+from headgate.model.trail import Trail
+from headgate.net import Headers
+from headgate.pipeline import Flow, Pipeline, finish, told
+
+Scope = dict[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Handler = Callable[["Ingress", Exchange, routes.Match, Receive, Send], Awaitable[None]]
+
+_CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
+_ONCE = frozenset((*_CREDENTIALS, b"content-type", b"content-encoding", b"host", b"traceparent", b"x-headgate-strict"))
+JSON = (b"content-type", b"application/json")
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    max_body: int = 64 * 1024 * 1024
+    body_seconds: float = 60.0
+
+
+class Ingress:
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        dialects: Mapping[str, Dialect],
+        handlers: Mapping[str, Handler],
+        bounds: Bounds,
+        client_address: Callable[[Scope], str],
+        ready: Callable[[], bool],
+    ) -> None:
+        self.pipeline = pipeline
+        self.dialects = dialects
+        self.bounds = bounds
+        self.ready = ready
+        self._handlers = {"generate": _generate, "count": _generate, **handlers}
+        self._client_address = client_address
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        match = routes.match(scope["method"], scope["path"], self.pipeline.dispatch.sites)
+        dialect = self.dialects[match.dialect]
+        x = exchange(scope, match, dialect, receive, self.bounds)
+        leave = scope.get("headgate.leave")
+        task = asyncio.current_task()
+        if leave is not None and task is not None:
+            leave.append(task.cancel)
+        try:
+            try:
+                check_headers(x.request.headers)
+                x.request.credential = credential(scope, match)
+                x.request.client = self._client_address(scope)
+                handler = self._handlers.get(match.operation)
+                if handler is None:
+                    raise NotFound(f"there is nothing at {scope['method']} {scope['path']}", code="unknown_path")
+                await handler(self, x, match, receive, send)
+            except HeadgateError as error:
+                await refuse(x, error, send)
+            except Exception as error:
+                await refuse(x, told(error, x), send)
+        except (asyncio.CancelledError, ClientLeft):
+            if leave is None:
+                raise  # the client left: the protocol knows, the flow is closed
+
+
+async def _generate(ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    if match.operation == "count":
+        x.request.operation = "count"
+    flow = await ingress.pipeline.start(x)
+    try:
+        first = await flow.next()
+        await _answer(flow, x, first, send)
+    finally:
+        flow.abandon()
+
+
+async def _answer(flow: Flow, x: Exchange, first: bytes, send: Send) -> None:
+    headers = reply_headers(x, flow)
+    if flow.whole:
+        parts = [first]
+        while more := await flow.next():
+            parts.append(more)
+        body = b"".join(parts)
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": flow.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        return
+    await send({"type": "http.response.start", "status": flow.status, "headers": headers})
+    chunk = first
+    while chunk:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        chunk = await flow.next()
+    await send({"type": "http.response.body", "body": b""})
+
+
+def exchange(scope: Scope, match: routes.Match, dialect: Dialect, receive: Receive, bounds: Bounds) -> Exchange:
+    headers: Headers = scope["headers"]
+    query: bytes = scope["query_string"]
+    request = Request(
+        method=scope["method"],
+        path=scope["path"],
+        query=query,
+        headers=headers,
+        credential=b"",
+        operation=match.operation,
+        model=match.model,
+        stream=match.stream,
+        framing="json-array" if match.stream and b"alt=sse" not in query else "sse",
+        site=match.site,
+        read_body=lambda: read_whole(receive, headers, bounds.max_body, bounds.body_seconds),
+    )
+    x = Exchange(
+        id=clock.new_id("req_"), at=clock.wall(), t0=clock.mono_ns(), request=request, dialect=dialect, trail=Trail()
+    )
+    x.trace_id, x.span_id = trace(headers)
+    return x
+
+
+def check_headers(headers: Headers) -> None:
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in _ONCE:
+            if name in seen:
+                raise BadRequest(f"the header {name.decode()} is given twice", code="duplicate_header")
+            seen.add(name)
+
+
+def credential(scope: Scope, match: routes.Match) -> bytes:
+    """The key, from wherever the client's SDK puts it. Two different keys in one request are refused."""
+    found = b""
+    for name, value in scope["headers"]:
+        if name in _CREDENTIALS:
+            if name == b"authorization":
+                kind, _, value = value.partition(b" ")
+                if kind.lower() != b"bearer":
+                    raise BadRequest("the authorization header is not a bearer token", code="invalid_authorization")
+            value = value.strip()
+            if found and value != found:
+                raise BadRequest("two different keys are given: send one", code="ambiguous_credentials")
+            found = value
+    if not found and match.dialect == "gemini" and b"key=" in scope["query_string"]:
+        values = parse_qs(scope["query_string"].decode("latin-1")).get("key", [])
+        found = values[0].encode("latin-1") if len(values) == 1 else b""
+    return found
+
+
+async def refuse(x: Exchange, error: HeadgateError, send: Send) -> None:
+    """An error as the answer. An upstream's own error body goes as it is to a client of the same dialect."""
+    finish(x, (), "refused", error.status)
+    if isinstance(error, Upgrade):
+        headers = [(b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade")]
+    else:
+        headers = []
+    headers += error_headers(x, error)
+    if isinstance(error, UpstreamRefused) and error.body and error.same_dialect == x.dialect.name:
+        body = error.body
+        kind = error.content_type.encode("latin-1") or b"application/json"
+    else:
+        body = msgspec.json.encode(x.dialect.error_body(error, x.id))
+        kind = b"application/json"
+    headers += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, json: Json | list[Any], status: int = 200, headers: Headers | None = None) -> None:
+    body = msgspec.json.encode(json)
+    head = [*(headers or []), JSON, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+def body_pieces(receive: Receive, bounds: Bounds) -> Any:
+    return pieces(receive, bounds.max_body * 8)

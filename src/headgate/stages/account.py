@@ -1,0 +1,96 @@
+"""The money and the record: what each attempt cost, what the tenant is charged, and that it is written before the answer ends.
+
+Amounts are nano-dollars, rounded once per attempt. An unknown price is unknown (None), never 0. The charge of a request is the
+sum of its attempts' costs; allocations join them, so that both sides add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from headgate.errors import HeadgateError
+from headgate.model.exchange import Exchange
+from headgate.model.record import Allocation, AttemptRow, Held, Record, RequestRow
+from headgate.model.usage import Usage
+from headgate.stages.base import Stage
+from headgate.stores.base import Objects, Spool
+
+Price = Callable[[str, str, Usage, float], tuple[int | None, str | None]]
+"""(provider, model, usage, at) -> (nano-dollars or None, the price's name or None)."""
+
+
+class Account(Stage):
+    name = "account"
+
+    def __init__(self, spool: Spool, price: Price, objects: Objects) -> None:
+        self._spool = spool
+        self._price = price
+        self._objects = objects
+
+    def finish(self, x: Exchange) -> None:
+        if x.identity is None or x.dry:
+            return  # refused before anybody was known: counted, not rowed
+        records: list[Record] = []
+        charge: int | None = 0
+        for attempt in x.attempts:
+            self._cost(attempt)
+            records.append(attempt)
+            if attempt.cost is None:
+                charge = None
+            else:
+                records.append(Allocation(attempt_id=attempt.id, request_id=x.id, amount=attempt.cost))
+                charge = None if charge is None else charge + attempt.cost
+        records.append(self._request(x, charge))
+        held = self._held(x)
+        if held is not None:
+            records.append(held)
+        self._spool.append(records)
+
+    def _cost(self, attempt: AttemptRow) -> None:
+        usage = attempt.usage
+        if usage is None:
+            attempt.cost = 0  # nothing was used: refused before an answer
+            return
+        attempt.cost, attempt.price = self._price(attempt.provider, attempt.target, usage, attempt.at)
+
+    def _request(self, x: Exchange, charge: int | None) -> RequestRow:
+        identity, request, route = x.identity, x.request, x.route
+        assert identity is not None
+        last = x.attempts[-1] if x.attempts else None
+        return RequestRow(
+            id=x.id,
+            at=x.at,
+            tenant=identity.tenant,
+            key_id=identity.key_id,
+            key_name=identity.key_name,
+            dialect=x.dialect.name,
+            operation=request.operation,
+            path=request.path,
+            model=route.alias if route is not None else (x.head.model if x.head is not None else ""),
+            stream=x.head.stream if x.head is not None else False,
+            outcome=x.outcome or "failed",
+            status=x.status,
+            error=x.error.code if isinstance(x.error, HeadgateError) else "",
+            provider=last.provider if last is not None else "",
+            target=last.target if last is not None else "",
+            attempts=len(x.attempts),
+            usage=last.usage if last is not None else None,
+            charge=charge,
+            estimated=any(attempt.estimated for attempt in x.attempts),
+            losses=sorted({loss.what for loss in x.losses}),
+            findings=sorted({finding.guard for finding in x.findings}),
+            edits=x.target_edits,
+            trace_id=x.trace_id,
+            user_agent=request.header(b"user-agent")[:200].decode("latin-1"),
+            first_us=(x.first_ns - x.t0) // 1000 if x.first_ns else None,
+            total_us=x.total_us(),
+            upstream_us=x.upstream_ns // 1000,
+        )
+
+    def _held(self, x: Exchange) -> Held | None:
+        """An answer that the provider keeps under its id belongs to this tenant from now on."""
+        if x.head is None or not x.head.stores or not x.held_id or x.identity is None:
+            return None
+        held = Held(id=x.held_id, kind="response", at=x.at, tenant=x.identity.tenant, site=x.held_site)
+        self._objects.hold(held)
+        return held

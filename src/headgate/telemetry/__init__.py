@@ -1,0 +1,1 @@
+"""Logs, metrics, traces: observers of finished exchanges. Only the composition root imports this room."""
