@@ -1,0 +1,189 @@
+"""The files of the spool: what a line is, how lines are read back, whose files they are.
+
+Rules of this file:
+- One line is one append: `CRC-32 of the body, 8 hex digits` SPACE `JSON array of records` LF. It counts whole or not
+  at all. JSON has no raw LF, so that after a damaged line the next one is found again.
+- Files are named OWNER-NNNNNNNN.log and read in that order. Number 0 is the owner's checkpoint: the records of
+  requests that were under way when the last segment was dropped (see spool.py).
+- The first line of a file names the format. A file of a format that is not ours is left alone, loudly.
+- Each owner (one open spool) holds an flock on OWNER.lock for its life: the operating system releases it however the
+  process dies.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+import structlog
+
+from headgate.model.record import Record
+
+MAGIC = b"headgate-spool 1\n"
+REJECTED = "rejected.log"
+"""Lines that cannot be understood or kept, for a person to look at."""
+
+_log = structlog.get_logger("headgate.spool")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Record]).decode
+_CHUNK = 1 << 18
+
+
+def frame(records: Sequence[Record]) -> bytes:
+    """The line of one append."""
+    body = _encode(records)
+    return b"%08x %b\n" % (crc32(body), body)
+
+
+def unframe(line: bytes) -> list[Record]:
+    """The records of a line without its LF. Raises ValueError for a damaged line, msgspec.ValidationError (also a
+    ValueError) for records of another version."""
+    if len(line) < 11 or line[8:9] != b" " or int(line[:8], 16) != crc32(memoryview(line)[9:]):
+        raise Damaged(f"line of {len(line)} bytes")
+    return _decode(memoryview(line)[9:])
+
+
+class Damaged(ValueError):
+    """A line whose checksum does not fit: torn by a power cut, or rotten."""
+
+
+class Reader:
+    """Reads one file from its start, and remembers how far. `damaged` counts lines that were skipped."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+        self.damaged = 0
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.ours = os.pread(self._file, len(MAGIC), 0) == MAGIC
+        if self.ours:
+            self.offset = len(MAGIC)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def size(self) -> int:
+        return os.fstat(self._file).st_size
+
+    def read(self, until: int, limit: int) -> tuple[list[Record], int]:
+        """At least one line's and about `limit` records between `offset` and `until`, and the offset after them. Lines
+        that cannot be read are reported and skipped; what follows the last LF is a torn line. Empty at `until`."""
+        records: list[Record] = []
+        offset = self.offset
+        while offset < until and len(records) < limit:
+            for line, end in self._lines(offset, until):
+                records += self._records(line, end)
+                offset = end
+                if len(records) >= limit:
+                    break
+        return records, offset
+
+    def _lines(self, offset: int, until: int) -> Iterator[tuple[bytes, int]]:
+        """The whole lines of the next chunk, each with the offset after it; at the end of all, the torn rest."""
+        size = _CHUNK
+        while True:
+            chunk = os.pread(self._file, min(size, until - offset), offset)
+            if not chunk:
+                raise OSError(errno.EIO, "the file has shrunk", str(self.path))
+            if (last := chunk.rfind(b"\n")) >= 0 or offset + len(chunk) >= until:
+                break
+            size *= 4
+        for line in chunk[: last + 1].split(b"\n")[:-1]:
+            offset += len(line) + 1
+            yield line, offset
+        rest = chunk[last + 1 :]
+        if rest and offset + len(rest) == until:
+            yield rest, until
+
+    def _records(self, line: bytes, end: int) -> list[Record]:
+        try:
+            return unframe(line)
+        except msgspec.ValidationError as error:
+            set_aside(self.path.parent, line, str(error))
+        except ValueError as error:
+            self.damaged += 1
+            _log.warning("skipped a damaged line", file=self.path.name, end=end, why=str(error))
+        return []
+
+
+def set_aside(folder: Path, line: bytes, why: str) -> None:
+    """Keep a line that nobody can use where a person finds it."""
+    _log.error("set a line aside", file=REJECTED, why=why, size=len(line))
+    file = os.open(folder / REJECTED, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(file, line + b"\n")
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def create(path: Path, lines: Iterable[bytes] = ()) -> int:
+    """A new file with these lines, on the disk when this returns: the file descriptor, for appending. A file that the
+    disk did not take is removed again."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        data = b"".join((MAGIC, *lines))
+        if os.write(file, data) != len(data):
+            raise OSError(errno.ENOSPC, "no space left for a segment", str(path))
+        os.fsync(file)
+        sync_folder(path.parent)
+    except OSError:
+        os.close(file)
+        path.unlink(missing_ok=True)
+        raise
+    return file
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder (created, renamed, removed) survive a power cut."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def name(owner: str, number: int) -> str:
+    return f"{owner}-{number:08d}.log"
+
+
+def files_of(folder: Path, owner: str) -> list[Path]:
+    """An owner's files in the order of their writing."""
+    return sorted(folder.glob(f"{owner}-*.log"))
+
+
+def owners(folder: Path) -> list[str]:
+    """All owners that left a lock or a segment here, oldest first."""
+    locks = {path.stem for path in folder.glob("*.lock")}
+    return sorted(locks | {path.stem.rpartition("-")[0] for path in folder.glob("*-*.log")})
+
+
+def claim(folder: Path, owner: str) -> int | None:
+    """Take an owner's lock: its file descriptor, or None while somebody holds it. A lock file that was removed while
+    we waited for it is no lock: whoever removed it was done with the owner, so it is made anew."""
+    path = folder / f"{owner}.lock"
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return None
+        try:
+            if os.stat(path).st_ino == os.fstat(file).st_ino:
+                return file
+        except FileNotFoundError:
+            pass
+        os.close(file)
+
+
+def release(folder: Path, owner: str, lock: int) -> None:
+    """Give an owner's lock back; with no file left the lock file goes too (while still locked: see `claim`)."""
+    if not files_of(folder, owner):
+        (folder / f"{owner}.lock").unlink(missing_ok=True)
+    os.close(lock)
