@@ -62,6 +62,8 @@ class Accepts(Struct, frozen=True, kw_only=True):
     """Responses: previous_response_id, conversation, background and store work here."""
     reasoning_field: Literal["reasoning_details", "reasoning_content", "reasoning", "none"] = "reasoning_details"
     """OpenAI chat: where thoughts of earlier turns go back to."""
+    thinking: Literal["adaptive", "budget"] = "adaptive"
+    """Anthropic: how a model is told to think: adaptive with `output_config.effort`, or (models before Opus 4.6) by a budget."""
     drop: frozenset[str] = frozenset()
     """Top-level fields that this target refuses: listed as losses in a crossing, and refused clearly in the same dialect."""
 

@@ -1,0 +1,140 @@
+"""The client's own bytes: what routing needs of them, the edits for a target, and the texts that guards see.
+
+Rules of this file:
+- `head` decodes only what it names; the rest of the body is not looked at, but for file ids where there are any.
+- Slots are strings only: where text stands in an object (a call's input, a native block), each string of it is a slot.
+- A thought is a slot like any other text. Whoever changes one that the API signed breaks its signature; putting back
+  what was changed on the way out does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from headgate.dialects.base import Edit, Head, Json, Target, TextSlot
+from headgate.errors import BadRequest
+from headgate.model.events import Path
+
+from .texts import texts
+
+
+class _Container(Struct):
+    id: str | None = None
+
+
+class _Body(Struct):
+    model: str
+    stream: bool | None = None
+    max_tokens: int | None = None
+    tools: list[Raw] | None = None
+    container: str | _Container | None = None
+
+
+_bodies = msgspec.json.Decoder(_Body)
+
+
+def malformed(error: Exception) -> BadRequest:
+    """The refusal for a body that could not be decoded, with the place if the decoder told one."""
+    said = str(error)
+    what, found, place = said.rpartition(" - at `$")
+    if isinstance(error, RecursionError):
+        return BadRequest("the body is nested too deeply")
+    if isinstance(error, msgspec.ValidationError):
+        if found:
+            return BadRequest(what, param=place.rstrip("`").lstrip("."))
+        field = said.partition("field `")[2].rstrip("`")
+        return BadRequest(said, param=field or None)
+    return BadRequest(f"the body is not JSON: {said}")
+
+
+def head(body: bytes) -> Head:
+    try:
+        seen = _bodies.decode(body)
+        objects = _files(msgspec.json.decode(body)) if b"file_id" in body else []
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise malformed(error) from error
+    if not seen.model:
+        raise BadRequest("model is empty", param="model")
+    container = seen.container.id if isinstance(seen.container, _Container) else seen.container
+    if container:
+        objects.append(container)
+    return Head(
+        model=seen.model,
+        stream=bool(seen.stream),
+        max_output=seen.max_tokens,
+        tools=bool(seen.tools),
+        objects=tuple(dict.fromkeys(objects)),
+    )
+
+
+def _files(value: Any) -> list[str]:
+    """The ids under every `file_id`."""
+    found: list[str] = []
+    stack = [value]
+    while stack:
+        here = stack.pop()
+        if isinstance(here, dict):
+            identity = here.get("file_id")
+            if isinstance(identity, str):
+                found.append(identity)
+            stack.extend(here.values())
+        elif isinstance(here, list):
+            stack.extend(here)
+    return found
+
+
+def edits(head: Head, target: Target) -> Sequence[Edit]:
+    if head.model == target.model:
+        return ()
+    return (Edit(name="model", path=("model",), value=msgspec.json.encode(target.model), present=True),)
+
+
+def slots(json: Json) -> Iterator[TextSlot]:
+    yield from _content(json.get("system"), ("system",), "system")
+    messages = json.get("messages")
+    for index, message in enumerate(messages if isinstance(messages, list) else ()):
+        if isinstance(message, dict):
+            role = message.get("role")
+            yield from _content(
+                message.get("content"), ("messages", index, "content"), role if isinstance(role, str) else "user"
+            )
+    tools = json.get("tools")
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        yield from _described(tool, ("tools", index))
+        if isinstance(tool, dict):
+            for text, at in texts(tool.get("input_examples"), ("tools", index, "input_examples"), free=True):
+                yield TextSlot(path=at, text=text, role="system")
+    yield from _described(json.get("output_config"), ("output_config",))
+    yield from _described(json.get("output_format"), ("output_format",))
+
+
+def _content(value: Any, path: Path, role: str) -> Iterator[TextSlot]:
+    if isinstance(value, str):
+        yield TextSlot(path=path, text=value, role=role)
+        return
+    for index, block in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(block, dict):
+            yield from _block(block, (*path, index), role)
+
+
+def _block(block: dict[str, Any], path: Path, role: str) -> Iterator[TextSlot]:
+    role = "tool" if block.get("type") == "tool_result" else role
+    for text, at in texts(block, path):
+        yield TextSlot(path=at, text=text, role=role)
+
+
+def _described(value: Any, path: Path) -> Iterator[TextSlot]:
+    """The prose of a tool or a schema, wherever in it."""
+    stack: list[tuple[Any, Path]] = [(value, path)]
+    while stack:
+        here, at = stack.pop()
+        if isinstance(here, list):
+            stack.extend((item, (*at, index)) for index, item in reversed(list(enumerate(here))))
+        elif isinstance(here, dict):
+            if isinstance(here.get("description"), str):
+                yield TextSlot(path=(*at, "description"), text=here["description"], role="system")
+            stack.extend((item, (*at, key)) for key, item in reversed(here.items()) if isinstance(item, dict | list))
