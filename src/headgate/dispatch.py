@@ -28,7 +28,7 @@ from headgate.errors import (
     UpstreamMalformed,
     UpstreamRefused,
 )
-from headgate.meter import Meter, estimate_tokens
+from headgate.meter import Free, Meter, estimate_tokens
 from headgate.model.events import Frame
 from headgate.model.exchange import Exchange
 from headgate.model.prompt import Loss, Prompt
@@ -39,7 +39,7 @@ from headgate.providers.base import Endpoint, Site
 from headgate.providers.site import call_headers, url
 from headgate.routing.plan import next_target
 from headgate.stores.base import Spool
-from headgate.upstream import Frames, Splitters, attempt
+from headgate.upstream import Frames, Local, Splitters, Unread, attempt
 
 HELD_LIMIT = 4 * 1024 * 1024
 """Bytes of frames held before the first content event."""
@@ -221,6 +221,8 @@ class Dispatch:
                 failed = failed or UpstreamMalformed(refusal.message)
                 x.trail.note("dispatch", "skipped", target=f"{target.site}/{target.model}", why=refusal.code)
                 continue
+            if x.request.operation == "count" and not prepared.same:
+                return self._estimated(x, prepared)
             try:
                 return await self._attempt(x, prepared)
             except UpstreamError as error:
@@ -233,12 +235,14 @@ class Dispatch:
         began = clock.mono_ns()
         row = self._open_row(x, prepared)
         name = f"{prepared.site.name}/{prepared.target.model}"
-        meter = Meter(len(prepared.body))
+        counting = x.request.operation == "count"
+        meter = Free(0) if counting else Meter(len(prepared.body))
         frames: Frames | None = None
         try:
             asked = "whole" if not (x.head and x.head.stream) else _asked(prepared, x)
             call = await self.call(x, prepared)
-            frames = await attempt(self._open, call, prepared.dialect, asked, self._splitters)
+            decoder = Unread() if counting else prepared.dialect.decoder()
+            frames = await attempt(self._open, call, prepared.dialect, decoder, asked, self._splitters)
             row.headers_us = (clock.mono_ns() - began) // 1000
             row.status = frames.response.status
             row.upstream_request_id = _upstream_id(frames.response.headers)
@@ -275,6 +279,27 @@ class Dispatch:
             began=began,
             undo=undo,
             headers=frames.response.headers,
+        )
+
+    def _estimated(self, x: Exchange, prepared: Prepared) -> Served:
+        """A token count for a target that does not count in the client's dialect: our estimate, and nobody is called."""
+        now = clock.mono_ns()
+        body = msgspec.json.encode(x.dialect.count_body(estimate_tokens(len(prepared.body))))
+        x.trail.note("dispatch", "estimated", target=f"{prepared.site.name}/{prepared.target.model}")
+        x.target_edits = ["estimated"]
+        row = AttemptRow(
+            id="", request_id=x.id, number=0, at=x.at, provider="", target="", dialect="", credential="", outcome="done"
+        )
+        prepared.same = True
+        return Served(
+            prepared=prepared,
+            frames=Frames(Local(body), Unread(), "whole", self._splitters),
+            held=[],
+            meter=Free(0),
+            row=row,
+            began=now,
+            undo=None,
+            headers=[],
         )
 
     def _open_row(self, x: Exchange, prepared: Prepared) -> AttemptRow:
@@ -399,7 +424,7 @@ def close_row(row: AttemptRow, meter: Meter, began: int, outcome: Outcome, *, en
     row.total_us = (clock.mono_ns() - began) // 1000
     usage = meter.result(ended)
     row.usage = usage
-    row.estimated = usage.estimated
+    row.estimated = usage is not None and usage.estimated
 
 
 def _asked(prepared: Prepared, x: Exchange) -> str:

@@ -43,8 +43,8 @@ class Meter:
             elif kind is Failed:
                 self.failed = event  # type: ignore[assignment]
 
-    def result(self, ended: bool) -> Usage:
-        """The usage to account. `ended`: the answer came to its own end, so that the provider's last figure is final."""
+    def result(self, ended: bool) -> Usage | None:
+        """The usage to account, None for what is free. `ended`: the answer came to its own end, so that the provider's last figure is final."""
         seen = self.usage
         if ended and seen is not None:
             return seen
@@ -52,6 +52,13 @@ class Meter:
         if seen is None:
             return Usage(input=estimate_tokens(self._input), output=output, estimated=True)
         return replace(seen, output=max(seen.output, output), estimated=True)
+
+
+class Free(Meter):
+    """Of an operation that providers do not bill (counting tokens)."""
+
+    def result(self, ended: bool) -> None:
+        return None
 
 
 def estimate_tokens(body_bytes: int) -> int:

@@ -55,6 +55,21 @@ class Pipeline:
             raise
         return Flow(self, x, served)
 
+    async def authenticate(self, x: Exchange) -> list[Stage]:
+        """The stages up to and with authentication, for routes that dispatch does not serve; they are to be finished."""
+        entered: list[Stage] = []
+        try:
+            for stage in self.stages:
+                entered.append(stage)
+                await stage.start(x)
+                if x.identity is not None:
+                    break
+        except HeadgateError as error:
+            x.error = error
+            finish(x, entered, outcome_of(error), error.status)
+            raise
+        return entered
+
     async def decide(self, x: Exchange) -> None:
         """The stages alone, for explain and for requests that dispatch does not serve. Does not finish."""
         for stage in self.stages:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from headgate.dialects.base import Decoder, Dialect
 from headgate.errors import UpstreamMalformed, UpstreamRefused, UpstreamTruncated
-from headgate.model.events import Frame
+from headgate.model.events import Decoded, Event, Frame
 from headgate.net import Call, Headers, Open, Response, header
 
 WHOLE_LIMIT = 64 * 1024 * 1024
@@ -130,14 +130,52 @@ async def read_whole(response: Response, limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def attempt(open_: Open, call: Call, dialect: Dialect, asked: str, splitters: Splitters) -> Frames:
+class Unread:
+    """A decoder for documents that hold no answer (a token count): they pass as they are."""
+
+    complete = False
+
+    def feed(self, event: str, data: bytes) -> Decoded:
+        return Decoded()
+
+    def whole(self, data: bytes) -> Decoded:
+        self.complete = True
+        return Decoded()
+
+    def end(self) -> tuple[Event, ...]:
+        return ()
+
+
+class Local:
+    """A `net.Response` of ours: nobody was called."""
+
+    status = 200
+
+    def __init__(self, body: bytes) -> None:
+        self.headers: Headers = []
+        self._body = body
+
+    async def read(self) -> bytes:
+        body, self._body = self._body, b""
+        return body
+
+    def limit(self, seconds: float | None) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+
+async def attempt(
+    open_: Open, call: Call, dialect: Dialect, decoder: Decoder, asked: str, splitters: Splitters
+) -> Frames:
     """Send the call; the answer's frames, its head read. `asked` is the framing we asked for. Raises UpstreamError."""
     response = await open_(call)
     try:
         if response.status >= 300:
             await _refuse(response, dialect)
         framing = _framing(response.headers, asked)
-        return Frames(response, dialect.decoder(), framing, splitters)
+        return Frames(response, decoder, framing, splitters)
     except BaseException:
         response.close()
         raise

@@ -30,12 +30,13 @@ def reply_headers(x: Exchange, flow: Flow) -> Headers:
     headers = own(x)
     headers += [(b"content-type", b"application/json")] if flow.whole else _STREAM[x.request.framing]
     headers += passed(flow.headers)
-    attempt = x.attempts[-1]
-    headers += [
-        (b"x-headgate-provider", attempt.provider.encode()),
-        (b"x-headgate-model", _safe(attempt.target)),
-        (b"x-headgate-attempts", b"%d" % len(x.attempts)),
-    ]
+    if x.attempts:
+        attempt = x.attempts[-1]
+        headers += [
+            (b"x-headgate-provider", attempt.provider.encode()),
+            (b"x-headgate-model", _safe(attempt.target)),
+            (b"x-headgate-attempts", b"%d" % len(x.attempts)),
+        ]
     if x.losses:
         names = sorted({loss.what for loss in x.losses})
         shown = names[:_SHOWN_LOSSES] + ([f"+{len(names) - _SHOWN_LOSSES}"] if len(names) > _SHOWN_LOSSES else [])

@@ -186,6 +186,8 @@ class Prompt(Struct, kw_only=True):
     verbosity: str | None = None
     modalities: list[str] | None = None
     stream: bool = False
+    legacy_functions: bool = False
+    """OpenAI chat: the client offered `functions` (before tools) and reads `function_call` in the answer."""
     extras: Extras = field(default_factory=dict)
 
 

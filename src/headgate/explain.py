@@ -1,0 +1,101 @@
+"""The dry run: the pipeline decides on a request without calling anybody, through the code that serves.
+
+What is shown: identity, route, every stage's verdict, and for each target the body that would go out, the named edits or the
+losses, and the expected cost. The credential and the provider's address are not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from headgate import clock
+from headgate.errors import BadRequest, HeadgateError
+from headgate.http import routes
+from headgate.http.ingress import Ingress
+from headgate.meter import estimate_tokens
+from headgate.model.exchange import Exchange, Request
+from headgate.model.trail import Trail
+from headgate.model.usage import Usage
+from headgate.stages.account import Price
+
+
+async def explained(ingress: Ingress, asked: Exchange, envelope: Any, price: Price | None = None) -> dict[str, Any]:
+    """The explanation of `envelope` = {"path", "body", "headers"?} for the identity of `asked`."""
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("path"), str) or not isinstance(envelope.get("body"), dict):
+        raise BadRequest('explain takes {"path": "/v1/chat/completions", "body": {...}}')
+    path, _, query = envelope["path"].partition("?")
+    match = routes.match("POST", path, ingress.pipeline.dispatch.sites)
+    if match.operation not in ("generate", "count"):
+        raise BadRequest(f"{path} does not generate: there is nothing to explain", param="path")
+    body = msgspec.json.encode(envelope["body"])
+
+    async def read_body() -> bytes:
+        return body
+
+    request = Request(
+        method="POST",
+        path=path,
+        query=query.encode(),
+        headers=[(b"content-type", b"application/json")],
+        credential=asked.request.credential,
+        operation=match.operation,
+        model=match.model,
+        stream=match.stream,
+        framing="json-array" if match.stream and "alt=sse" not in query else "sse",
+        site=match.site,
+        read_body=read_body,
+    )
+    x = Exchange(
+        id=asked.id,
+        at=clock.wall(),
+        t0=clock.mono_ns(),
+        request=request,
+        dialect=ingress.dialects[match.dialect],
+        trail=Trail(),
+        dry=True,
+    )
+    refusal: HeadgateError | None = None
+    targets: list[dict[str, Any]] = []
+    try:
+        await ingress.pipeline.decide(x)
+        targets = [_target(ingress, x, number, price) for number in range(len(x.route.targets if x.route else ()))]
+    except HeadgateError as error:
+        refusal = error
+        x.trail.note("refused", error.code, status=error.status, message=error.message)
+    return {
+        "identity": None if x.identity is None else {"key": x.identity.key_name, "tenant": x.identity.tenant},
+        "model": x.head.model if x.head is not None else None,
+        "dialect": x.dialect.name,
+        "verdict": "refused" if refusal is not None else "allowed",
+        "error": None if refusal is None else {"code": refusal.code, "status": refusal.status, "message": refusal.message},
+        "trail": x.trail.full(),
+        "targets": targets,
+    }
+
+
+def _target(ingress: Ingress, x: Exchange, number: int, price: Price | None) -> dict[str, Any]:
+    assert x.route is not None and x.head is not None
+    target = x.route.targets[number]
+    told: dict[str, Any] = {"order": number + 1, "provider": target.site, "model": target.model}
+    try:
+        prepared = ingress.pipeline.dispatch.prepare(x, target)
+    except HeadgateError as error:
+        return told | {"refused": error.message, "code": error.code}
+    tokens = estimate_tokens(len(prepared.body))
+    told |= {
+        "dialect": prepared.dialect.name,
+        "crossing": not prepared.same,
+        "edits": prepared.edits,
+        "losses": [{"what": loss.what, "why": loss.why} for loss in prepared.losses],
+        "body": msgspec.json.decode(prepared.body),
+        "input_tokens_estimated": tokens,
+    }
+    if price is not None:
+        provider = prepared.site.provider.catalog or prepared.site.provider.name
+        at_most = x.head.max_output
+        low, name = price(provider, target.model, Usage(input=tokens), x.at)
+        high = price(provider, target.model, Usage(input=tokens, output=at_most), x.at)[0] if at_most else None
+        told |= {"cost_input_nanos": low, "cost_at_most_nanos": high, "price": name}
+    return told

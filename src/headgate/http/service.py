@@ -1,0 +1,139 @@
+"""What the gateway says of itself and of its models: health, metrics, welcome, model lists, one request's record, WebSocket's no.
+
+Health tells nothing and needs no key. Metrics need a key of scope "admin" unless config makes them public.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from headgate.dialects.base import ModelCard
+from headgate.errors import BadRequest, Forbidden, NotFound, Upgrade
+from headgate.explain import explained
+from headgate.http import routes
+from headgate.http.body import Receive
+from headgate.http.ingress import Handler, Ingress, Send, send_json
+from headgate.model.exchange import Exchange
+from headgate.pipeline import finish
+from headgate.stages.account import Price
+from headgate.stages.resolve import Models
+from headgate.stores.base import Ledger
+
+Card = Callable[[str], ModelCard]
+"""A model's name as clients use it -> its card."""
+
+
+class Service:
+    def __init__(
+        self,
+        *,
+        models: Models,
+        card: Card,
+        ledger: Ledger,
+        expose: Callable[[], bytes] | None,
+        expose_type: bytes,
+        public_metrics: bool,
+        version: str,
+    ) -> None:
+        self._models = models
+        self._card = card
+        self._ledger = ledger
+        self._expose = expose
+        self._expose_type = expose_type
+        self._public = public_metrics
+        self._version = version
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "live": self.live,
+            "ready": self.ready,
+            "welcome": self.welcome,
+            "metrics": self.metrics,
+            "models": self.list_models,
+            "model": self.one_model,
+            "request": self.request,
+            "websocket": self.websocket,
+        }
+
+    async def live(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+        await send_json(send, {"status": "live"})
+
+    async def ready(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+        ready = ingress.ready()
+        await send_json(send, {"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+
+    async def welcome(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+        await send_json(send, {"service": "headgate", "version": self._version})
+
+    async def metrics(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+        if self._expose is None:
+            raise NotFound("metrics are off (telemetry.metrics.enabled)", code="unknown_path")
+        if not self._public:
+            await ingress.pipeline.authenticate(x)
+            if x.identity is None or "admin" not in x.identity.scopes:
+                raise Forbidden("metrics need a key with the scope admin, or telemetry.metrics.public: true")
+        body = await asyncio.to_thread(self._expose)
+        head = [(b"content-type", self._expose_type), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+
+    async def list_models(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+        _lean_to_client(ingress, x, match)
+        await ingress.pipeline.authenticate(x)
+        assert x.identity is not None
+        prefix = f"{match.site}/"
+        names = self._models.names(x.identity)
+        if match.site in ingress.pipeline.dispatch.sites:
+            names = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        finish(x, (), "done", 200)
+        await send_json(send, x.dialect.models([self._card(name) for name in names]))
+
+    async def one_model(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+        _lean_to_client(ingress, x, match)
+        await ingress.pipeline.authenticate(x)
+        assert x.identity is not None
+        route = self._models.find(match.model, match.site)
+        full = f"{route.targets[0].site}/{route.targets[0].model}" if route is not None else ""
+        if route is None or not x.identity.may_use(match.model, full):
+            raise NotFound(f"there is no model {match.model!r}", code="model_not_found", param="model")
+        finish(x, (), "done", 200)
+        await send_json(send, x.dialect.model(self._card(match.model)))
+
+    async def request(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+        """A finished request's record, cost and losses included, for keys of its tenant."""
+        await ingress.pipeline.authenticate(x)
+        assert x.identity is not None
+        row = await asyncio.to_thread(self._ledger.request, match.model)
+        if row is None or row.get("tenant") != x.identity.tenant:
+            raise NotFound(f"there is no request {match.model!r} (a record follows its answer within a second)")
+        await send_json(send, dict(row))
+
+    async def websocket(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+        raise Upgrade("there is no WebSocket here: send the request as HTTP POST to the same path")
+
+
+def _lean_to_client(ingress: Ingress, x: Exchange, match: routes.Match) -> None:
+    """Model lists share one path between dialects: the client's own headers tell which shape it reads."""
+    if match.dialect == "openai_chat" and x.request.header(b"anthropic-version"):
+        x.dialect = ingress.dialects["anthropic_messages"]
+
+
+def explain_handler(enabled: bool, price: Price) -> Handler:
+    """`POST /v1/explain`: {"path": "/v1/chat/completions", "body": {...}} or a body with `x-headgate-path`. The pipeline decides
+    through the same code that serves; nothing is called and nothing is spent."""
+    async def handle(ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+        await ingress.pipeline.authenticate(x)
+        assert x.identity is not None
+        if not enabled or "explain" not in x.identity.scopes:
+            raise Forbidden("explain needs a key with the scope explain (and server.explain: true)")
+        try:
+            envelope: Any = msgspec.json.decode(await x.request.read_body())
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BadRequest("the body is not valid JSON") from error
+        await send_json(send, await explained(ingress, x, envelope, price))
+
+    return handle
