@@ -39,6 +39,8 @@ class Head(Struct, kw_only=True):
     """Ids of things held upstream that the request refers to (previous_response_id, conversation)."""
     stores: bool = False
     """The answer will be held upstream under its id (Responses `store`, which is on by default)."""
+    body: bytes = b""
+    """The bytes it was read from, for edits that only some targets need."""
 
 
 class Accepts(Struct, frozen=True, kw_only=True):
@@ -53,11 +55,17 @@ class Accepts(Struct, frozen=True, kw_only=True):
     tool_id: Literal["any", "openai", "anthropic", "mistral"] = "any"
     """Grammar of tool call ids: openai ≤ 40 characters · anthropic [a-zA-Z0-9_-]+ · mistral exactly 9 of [a-zA-Z0-9]."""
     parallel_tools: bool = True
+    custom_tools: bool = False
+    """OpenAI chat: free-form (custom) tools are understood; else they are wrapped as functions. OpenAI's own service alone."""
     json_schema: bool = True
     strict_tools: bool = True
     images: bool = True
     documents: bool = True
     audio: bool = True
+    video: bool = False
+    """OpenAI chat: `video_url` parts are understood."""
+    cache_marks: bool = False
+    """OpenAI chat: Anthropic's `cache_control` marks on parts and tools are understood (OpenRouter)."""
     state: bool = True
     """Responses: previous_response_id, conversation, background and store work here."""
     reasoning_field: Literal["reasoning_details", "reasoning_content", "reasoning", "none"] = "reasoning_details"
