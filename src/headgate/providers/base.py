@@ -113,6 +113,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     opaque: tuple[Allow, ...] = ()
     needs_key: bool = True
+    ended: str = ""
+    """Since when (YYYY-MM-DD), by its own word, the provider serves nobody: only sites with a base URL of their own."""
     catalog: str = ""
     """The provider's id in the price catalog, if not its own name."""
 

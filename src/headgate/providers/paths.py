@@ -35,6 +35,9 @@ def kept(kind: str, path: str, *, update: str = "", delete: bool = True) -> tupl
     )
 
 
+NO_COUNT = {"count": ""}
+"""`Endpoint.paths` of a server that has the dialect but not its token count."""
+
 MODELS = allow("GET", "/models", "/models/{rest}")
 EMBEDDINGS = allow("POST", "/embeddings")
 RERANK = allow("POST", "/rerank")

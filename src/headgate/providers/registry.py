@@ -25,9 +25,53 @@ GROUP = "headgate.providers"
 
 BUILT_IN: dict[str, str] = {
     "openai": "openai",
+    "azure": "azure",
+    "azure_deployments": "azure_deployments",
     "anthropic": "anthropic",
     "gemini": "gemini",
+    "mistral": "mistral",
+    "groq": "groq",
+    "xai": "xai",
+    "deepseek": "deepseek",
+    "openrouter": "openrouter",
+    "together": "together",
+    "fireworks": "fireworks",
+    "perplexity": "perplexity",
+    "cerebras": "cerebras",
+    "sambanova": "sambanova",
+    "nvidia": "nvidia",
+    "huggingface": "huggingface",
+    "github": "github",
+    "databricks": "databricks",
+    "cloudflare": "cloudflare",
+    "moonshot": "moonshot",
+    "zai": "zai",
+    "alibaba": "alibaba",
+    "minimax": "minimax",
+    "bytedance": "bytedance",
+    "deepinfra": "deepinfra",
+    "novita": "novita",
+    "hyperbolic": "hyperbolic",
+    "nebius": "nebius",
+    "friendli": "friendli",
+    "baseten": "baseten",
+    "lambda": "lambda_cloud",
+    "scaleway": "scaleway",
+    "ovh": "ovh",
+    "vercel": "vercel",
+    "writer": "writer",
+    "ai21": "ai21",
+    "snowflake": "snowflake",
+    "watsonx": "watsonx",
+    "ollama": "ollama",
+    "vllm": "vllm",
+    "llamacpp": "llamacpp",
+    "lmstudio": "lmstudio",
+    "sglang": "sglang",
+    "tgi": "tgi",
     "openai_compatible": "openai_compatible",
+    "anthropic_compatible": "anthropic_compatible",
+    "gemini_compatible": "gemini_compatible",
 }
 """Name -> module of this package that holds it as PROVIDER."""
 
@@ -104,8 +148,8 @@ def all_providers() -> Mapping[str, Provider]:
 
 
 def installed(folders: Iterable[str]) -> Iterable[EntryPoint]:
-    """The entry points of our group. importlib.metadata takes longer to import than all the rest of the registry, so it is
-    asked only where the text of a distribution on the path names the group."""
+    """The entry points of our group. importlib.metadata takes longer to import than all the rest of the registry, so it
+    is asked only where the text of a distribution on the path names the group."""
     texts = (text for folder in folders for text in Path(folder).glob("*-info/entry_points.txt"))
     if not any(f"[{GROUP}]".encode() in text.read_bytes() for text in texts):
         return ()

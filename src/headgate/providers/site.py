@@ -59,7 +59,11 @@ def build(name: str, provider: Provider, config: SiteConfig, environment: Mappin
     where = f"providers.{name}"
     provider = _with_accepts(provider, config.accepts, where)
     dialects = _dialects(provider, config.dialects, where)
-    template = config.base_url or _first(environment, provider.base_url_env) or provider.base_url
+    template = config.base_url or _first(environment, provider.base_url_env)
+    if provider.ended and not template:
+        ended = f"{provider.title} ended its public service on {provider.ended}"
+        raise ConfigError(ended, where=where, hint="give the base_url of a deployment of your own, or remove it")
+    template = template or provider.base_url
     if not template:
         raise ConfigError("no base URL", where=where, hint=_either("base_url", provider.base_url_env))
     settings = _settings(provider, config, environment, _needed(provider, template, dialects), where)
@@ -94,7 +98,8 @@ def discover(environment: Mapping[str, str], skipped: Callable[[str, ConfigError
     One that lacks a setting beside its key is left out, and `skipped` is told its name and what is missing."""
     sites = []
     for name, provider in all_providers().items():
-        if _first(environment, provider.env if provider.needs_key else provider.base_url_env):
+        named = provider.env if provider.needs_key else provider.base_url_env
+        if not provider.ended and _first(environment, named):
             try:
                 sites.append(build(name, provider, SiteConfig(), environment))
             except ConfigError as error:
@@ -167,7 +172,8 @@ def _known(name: str, names: Iterable[str], what: str, where: str) -> None:
 
 def _key(provider: Provider, config: SiteConfig, environment: Mapping[str, str], where: str) -> Secret:
     key = _first(environment, provider.env) if config.api_key is None else config.api_key.strip()
-    if not key and provider.needs_key:
+    by_header = any(name.lower() == "authorization" for name in config.headers)
+    if not key and provider.needs_key and not by_header:
         raise ConfigError(f"no key for {provider.title}", where=where, hint=_either("api_key", provider.env))
     if not key.isascii() or not key.isprintable():
         raise ConfigError(

@@ -1,0 +1,24 @@
+"""SambaNova Cloud: chat completions and, for the same models, Messages."""
+
+from __future__ import annotations
+
+from headgate.providers import paths
+from headgate.providers.anthropic import VERSION
+from headgate.providers.base import Endpoint, Provider
+from headgate.providers.compatible import CHAT, MESSAGES
+
+PROVIDER = Provider(
+    name="sambanova",
+    title="SambaNova",
+    docs=(
+        "https://docs.sambanova.ai/docs/en/features/openai-compatibility",
+        "https://docs.sambanova.ai/docs/en/features/anthropic-compatibility",
+    ),
+    base_url="https://api.sambanova.ai/v1",
+    env=("SAMBANOVA_API_KEY",),
+    endpoints=(
+        Endpoint(dialect="openai_chat", accepts=CHAT),
+        Endpoint(dialect="anthropic_messages", paths=paths.NO_COUNT, accepts=MESSAGES, headers=(VERSION,)),
+    ),
+    opaque=paths.under("", paths.MODELS, paths.EMBEDDINGS, paths.TRANSCRIPTIONS, paths.TRANSLATIONS),
+)
