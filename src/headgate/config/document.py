@@ -65,6 +65,9 @@ def is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.plain and node.text in _NULLS
 
 
+_UNPRINTABLE = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""As YAML 1.1 and 1.2 have it (5.1, character set)."""
+
 _LIKE_A_KEY = re.compile(r"[A-Za-z_-]{1,40}")
 
 
@@ -81,6 +84,8 @@ def parse(data: bytes) -> Node | None:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Malformed("the file is not UTF-8 text", _after(data[: error.start].decode())) from None
+    if found := _UNPRINTABLE.search(text):
+        raise Malformed("not valid YAML: a control character", _after(text[: found.start()]))
     import yaml  # late: a gateway without a config file does not pay for it
 
     try:
@@ -89,9 +94,6 @@ def parse(data: bytes) -> Node | None:
         where = error.problem_mark or error.context_mark
         mark = _mark(where) if where else Mark(1, 1)
         raise Malformed(f"not valid YAML: {_said(error)}", mark, _hint(text, mark)) from None
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position] if isinstance(error.position, int) else ""
-        raise Malformed("not valid YAML: a control character", _after(before)) from None
 
 
 def _events(text: str) -> Iterator[Any]:

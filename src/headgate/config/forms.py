@@ -26,11 +26,12 @@ _PRICE = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
 class Form(Struct, frozen=True, kw_only=True):
-    """`read` takes the text; `pattern` is what the published schema shows of it; `types` are the JSON types it may
-    be given as. `is_path`: the text is a path, joined to the config file's folder."""
+    """`read` takes the text, `write` gives it back. `pattern` is what the published schema shows of it, `types` are the
+    JSON types it may be given as. `is_path`: the text is a path, joined to the config file's folder."""
 
     name: str
     read: Callable[[str], Any]
+    write: Callable[[Any], str] = str
     pattern: str = ""
     example: str = ""
     types: tuple[str, ...] = ("string",)
@@ -42,6 +43,22 @@ def _duration(text: str) -> float:
     if not parts or "".join(part[0] for part in parts) != text:
         raise ValueError("expected a duration: 250ms, 10s, 5m, 1h or 1h30m")
     return float(sum(Decimal(part[1]) * _UNITS[part[2]] for part in parts))
+
+
+def _in_units(value: float) -> str:
+    """The duration in the largest unit that holds it whole."""
+    exact = Decimal(str(value))
+    unit = next(unit for unit in ("d", "h", "m", "s", "ms") if exact % _UNITS[unit] == 0 or unit == "ms")
+    return f"{(exact / _UNITS[unit]).normalize():f}{unit}"
+
+
+def _in_bytes(value: int) -> str:
+    unit = next(unit for unit in ("GiB", "MiB", "KiB", "") if value % _SIZES[unit] == 0)
+    return f"{value // _SIZES[unit]}{unit}"
+
+
+def _in_dollars(nano: int) -> str:
+    return f"{(Decimal(nano) / NANO).normalize():f}"
 
 
 def _size(text: str) -> int:
@@ -109,13 +126,22 @@ def named(name: str, pattern: str, expected: str, **more: Any) -> Form:
     return Form(name=name, read=_matching(pattern, expected), pattern=pattern, **more)
 
 
-DURATION = Form(name="duration", read=_duration, pattern=r"(\d+(\.\d+)?(ms|s|m|h|d))+", example="10s")
-SIZE = Form(name="size", read=_size, pattern=r"\d+\s?([KMG]i?B|B|)", example="64MiB", types=("string", "integer"))
-PRICE = Form(name="price", read=_price, pattern=r"\d+(\.\d+)?", example="0.15", types=("number", "string"))
+DURATION = Form(name="duration", read=_duration, write=_in_units, pattern=r"(\d+(\.\d+)?(ms|s|m|h|d))+", example="10s")
+SIZE = Form(
+    name="size",
+    read=_size,
+    write=_in_bytes,
+    pattern=r"\d+\s?([KMG]i?B|B|)",
+    example="64MiB",
+    types=("string", "integer"),
+)
+PRICE = Form(
+    name="price", read=_price, write=_in_dollars, pattern=r"\d+(\.\d+)?", example="0.15", types=("number", "string")
+)
 DATE = Form(name="date", read=_date, pattern=r"\d{4}-\d{2}-\d{2}", example="2026-01-31")
 MOMENT = Form(name="date or time", read=_moment, pattern=r"\d{4}-\d{2}-\d{2}(T.+)?", example="2027-01-01")
 NETWORK = Form(name="network", read=_network, pattern=r"[0-9a-fA-F:.]+(/\d+)?", example="10.0.0.0/8")
-PATH = Form(name="path", read=_matching(r"(?s).+", "a path"), example="./data", is_path=True)
+PATH = Form(name="path", read=_matching(r"[\s\S]+", "a path"), pattern=r"[\s\S]+", is_path=True)
 
 SITE = named("provider name", r"[A-Za-z0-9][A-Za-z0-9._-]*", 'a name of letters, digits, ".", "_" and "-", without "/"')
 ALIAS = named("model name", r"[^\s*]+", 'a name without spaces and "*"')
@@ -123,5 +149,5 @@ TARGET = named("target", r"[^\s/*]+/[^\s*]+", '"provider/model"', example="opena
 MODELS = named(
     "model pattern", r"[^\s*]+\*?|\*", 'a model name, or a pattern with one "*" at its end', example="openai/*"
 )
-TEXT = named("text", r"(?s).+", "a text that is not empty")
+TEXT = named("text", r"[\s\S]+", "a text that is not empty")
 KEY = named("key", r"[!-~]+", "a key of printable ASCII characters without spaces (is the variable empty?)")
