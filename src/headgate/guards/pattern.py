@@ -1,0 +1,352 @@
+r"""Pattern guards: operators' expressions, compiled, and applied to a whole text.
+
+Rules of this file:
+- The only file that compiles operators' expressions: with RE2, whose searches are linear in the text; where RE2 has no
+  wheel, with `re`, which then refuses what could take it longer (see `_Backtracking`). Both are given an expression written
+  from the tree that syntax.py read, so they mean the same by it.
+- Refused at compile, naming guard and reason: what cannot be read, what matches the empty text, what has no longest match
+  and declares none, what reaches further than LONGEST characters.
+- `max_length` cuts: at each place the match is the one that the expression prefers among those of at most `max_length`
+  characters; what stands before and behind is context. Cut to 40, `sk-\w+` redacts the first 40 characters of a longer
+  key, and `sk-\w+\b` misses it. A `max_length` not below the derived reach changes nothing.
+- Spans of redacting guards that share a character are one redaction, from the first's begin to the last's end, with the
+  replacement of the one that begins first (ties: config order). Findings count what each guard found as if it were alone.
+- Public offsets are characters (code points). A lone surrogate is a character like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, get_args
+
+from headgate.errors import ConfigError
+
+from .base import Finding, Guard, Place, Span
+from .finder import NOWHERE, Engine, Expression, Finder, Haystack, Leaf
+from .reach import asserts, least, paths, reach
+from .syntax import Alt, Assert, Chars, Node, Repeat, Seq, SyntaxProblem, parse
+
+try:
+    import re2
+except ImportError:  # pragma: no cover - only where RE2 has no wheel
+    re2 = None
+
+LONGEST = 10_000
+"""Characters: the furthest reach of a guard, and so the most of a stream that is ever held back for it."""
+_OWN_MEMORY, _JOINT_MEMORY = 8 << 20, 16 << 20
+"""Bytes that the automaton of a guard, and of an alternation of many, may grow to (beyond: slower, not wrong)."""
+_MOST_PATHS = 1_000_000
+
+
+def _written(node: Node, anchors: dict[str, str], code: str, classes: bool) -> str:
+    """The tree as an expression. `code` formats a code point; `classes`: the engine knows Unicode classes."""
+    match node:
+        case Assert(kind=kind):
+            return anchors[kind]
+        case Chars(ranges=((low, high),), classes=(), negated=False) if low == high:
+            sign = chr(low) if chr(low).isalnum() and low < 128 else code.format(low)
+            return f"(?i:{sign})" if node.fold else sign
+        case Chars(ranges=ranges):
+            if node.classes and not classes:
+                raise SyntaxProblem("Unicode classes need google-re2")
+            negated = node.negated
+            if not ranges and not node.classes:
+                ranges, negated = ((0, 0x10FFFF),), not negated
+            inner = "".join(f"{code.format(low)}-{code.format(high)}" for low, high in ranges) + "".join(node.classes)
+            return f"{'(?i:' if node.fold else ''}[{'^' if negated else ''}{inner}]{')' if node.fold else ''}"
+        case Seq(items=items):
+            return "".join(_written(item, anchors, code, classes) for item in items) or "(?:)"
+        case Alt(items=items):
+            return f"(?:{'|'.join(_written(item, anchors, code, classes) for item in items)})"
+        case Repeat(item=item, low=low, high=high):
+            inner = _written(item, anchors, code, classes)
+            count = {(0, 1): "?", (0, None): "*", (1, None): "+"}.get((low, high))
+            count = count or (f"{{{low}}}" if low == high else f"{{{low},{'' if high is None else high}}}")
+            return f"(?:{inner}){count}{'?' if node.lazy else ''}"
+
+
+class _Linear:
+    """RE2. Haystacks are UTF-8 in which a lone surrogate has the bytes of a character of its number; RE2 takes it for one."""
+
+    linear = True
+    _ANCHORS = {  # noqa: RUF012
+        "begin": r"\A",
+        "end": r"\z",
+        "line_begin": "(?m:^)",
+        "line_end": "(?m:$)",
+        "word": r"\b",
+        "not_word": r"\B",
+    }
+
+    def encode(self, text: str) -> bytes:
+        return text.encode("utf-8", "surrogatepass")
+
+    def decode(self, hay: bytes) -> str:
+        return hay.decode("utf-8", "surrogatepass")
+
+    def forward(self, hay: bytes, at: int, characters: int) -> int:
+        if hay[at : at + characters].isascii():
+            return min(at + characters, len(hay))
+        end = min(at + 4 * characters, len(hay))
+        while end < len(hay) and hay[end] & 0xC0 == 0x80:
+            end += 1
+        return at + len(self.encode(self.decode(hay[at:end])[:characters]))
+
+    def back(self, hay: bytes, characters: int) -> int:
+        at = max(len(hay) - characters, 0)
+        if hay[at:].isascii():
+            return at
+        at = max(len(hay) - 4 * characters - 4, 0)
+        while hay[at] & 0xC0 == 0x80:
+            at += 1
+        return len(hay) - len(self.encode(self.decode(hay[at:])[-characters:]))
+
+    def single(self, node: Node, cut: int | None) -> Expression:
+        return self._compiled(node, _OWN_MEMORY)
+
+    def joint(self, node: Node) -> Expression | None:
+        try:
+            return self._compiled(node, _JOINT_MEMORY)
+        except ValueError:
+            return None
+
+    def _compiled(self, node: Node, memory: int) -> Expression:
+        options = re2.Options()
+        options.log_errors = False
+        options.never_capture = True
+        options.max_mem = memory
+        try:
+            return _Re2(re2.compile(_written(node, self._ANCHORS, "\\x{{{:x}}}", True), options))
+        except re2.error as error:
+            reason = error.args[0]
+            raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
+
+
+class _Re2:
+    """Searches by the extension's own method: the wrapper around it takes twice as long for a small text."""
+
+    __slots__ = ("_match",)
+
+    def __init__(self, compiled: Any) -> None:
+        self._match = compiled._regexp.Match
+
+    def first(self, hay: bytes, pos: int, end: int) -> tuple[int, int]:
+        span: tuple[int, int] = self._match(_UNANCHORED, hay, pos, end)[0]
+        return span
+
+    def at(self, hay: bytes, pos: int, end: int) -> tuple[int, int]:
+        span: tuple[int, int] = self._match(_ANCHORED, hay, pos, end)[0]
+        return span
+
+
+if re2 is not None:
+    _UNANCHORED, _ANCHORED = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_START
+
+
+class _Backtracking:
+    """`re`, for where RE2 has no wheel. It tries one path after the other, so it is only given expressions with few: no
+    repetition of what itself repeats or branches, at most _MOST_PATHS from one place; and, where matches are cut, no
+    assertion but at the begin, because `re` takes the cut for the end of the text."""
+
+    linear = False
+    _ANCHORS = {  # noqa: RUF012
+        "begin": r"\A",
+        "end": r"\Z",
+        "line_begin": "(?m:^)",
+        "line_end": "(?m:$)",
+        "word": r"(?a:\b)",
+        "not_word": r"(?a:\B)",
+    }
+
+    def encode(self, text: str) -> str:
+        return text
+
+    def decode(self, hay: str) -> str:
+        return hay
+
+    def forward(self, hay: str, at: int, characters: int) -> int:
+        return min(at + characters, len(hay))
+
+    def back(self, hay: str, characters: int) -> int:
+        return max(len(hay) - characters, 0)
+
+    def single(self, node: Node, cut: int | None) -> Expression:
+        if cut is not None:
+            items = node.items[1:] if isinstance(node, Seq) and isinstance(node.items[0], Assert) else (node,)
+            if any(asserts(item) for item in items):
+                raise ValueError("a cut match with an assertion behind its begin needs google-re2")
+        if paths(node, cut or reach(node) or LONGEST) > _MOST_PATHS:
+            raise ValueError("too many ways to match: bound its repetitions, or install google-re2")
+        self._check_repeats(node)
+        return self.joint(node)
+
+    def joint(self, node: Node) -> Expression:
+        return _Re(re.compile(_written(node, self._ANCHORS, "\\U{:08x}", False)))
+
+    def _check_repeats(self, node: Node) -> None:
+        match node:
+            case Seq(items=items) | Alt(items=items):
+                for item in items:
+                    self._check_repeats(item)
+            case Repeat(item=item, low=low, high=high):
+                if low != high and high != 1 and paths(item, LONGEST) > 1:
+                    raise ValueError("a repetition of something that repeats or branches needs google-re2")
+                self._check_repeats(item)
+
+
+class _Re:
+    __slots__ = ("_compiled",)
+
+    def __init__(self, compiled: re.Pattern[str]) -> None:
+        self._compiled = compiled
+
+    def first(self, hay: str, pos: int, end: int) -> tuple[int, int]:
+        found = self._compiled.search(hay, pos, end)
+        return NOWHERE if found is None else found.span()
+
+    def at(self, hay: str, pos: int, end: int) -> tuple[int, int]:
+        found = self._compiled.match(hay, pos, end)
+        return NOWHERE if found is None else found.span()
+
+
+BACKTRACKING: Engine = _Backtracking()
+ENGINE: Engine = _Linear() if re2 is not None else BACKTRACKING
+
+
+def compile(guards: Sequence[Guard], engine: Engine = ENGINE) -> Patterns:
+    """The guards, for every place. Raises ConfigError."""
+    names: set[str] = set()
+    leaves: list[Leaf] = []
+    for index, guard in enumerate(guards):
+        try:
+            if guard.name in names:
+                raise ValueError("another guard has this name")
+            names.add(guard.name)
+            leaves.append(_leaf(index, guard, engine))
+        except ValueError as error:
+            raise ConfigError(f"guard {guard.name!r}: {error}", where=f"guards.{index}") from None
+    return Patterns(guards, leaves, engine)
+
+
+def _leaf(index: int, guard: Guard, engine: Engine) -> Leaf:
+    if unknown := sorted(guard.places - set(get_args(Place))):
+        raise ValueError(f"unknown place {unknown[0]!r}, known are {', '.join(get_args(Place))}")
+    if not guard.replacement.isascii() and any("\ud800" <= sign <= "\udfff" for sign in guard.replacement):
+        raise ValueError("its replacement holds a lone surrogate")
+    tree = parse(guard.pattern, guard.ignore_case)
+    shortest, longest, declared = least(tree), reach(tree), guard.max_length
+    cut = declared if declared is not None and (longest is None or declared < longest) else None
+    far = longest if cut is None else cut
+    if shortest == 0:
+        raise ValueError("its expression matches the empty text")
+    if far is None:
+        raise ValueError("its expression has no longest match: bound its repetitions ({1,64}), or declare max_length")
+    if far < shortest:
+        raise ValueError(f"max_length {far} is shorter than its shortest match, {shortest}")
+    if far > LONGEST:
+        raise ValueError(f"its matches are up to {far:,} characters long, more than {LONGEST:,}")
+    return Leaf(index, tree, engine.single(tree, cut), far, asserts(tree), cut)
+
+
+class Patterns:
+    """Compiled guards of one place (of every place, as `compile` returns them): a Detector. Stateless, it serves all
+    requests."""
+
+    def __init__(self, guards: Sequence[Guard], leaves: Sequence[Leaf], engine: Engine, place: str = "") -> None:
+        self.guards = tuple(guards)
+        self.engine = engine
+        self.place = place
+        self._leaves = leaves
+        acting = [leaf for leaf in leaves if _acts(guards[leaf.index])]
+        watching = [leaf for leaf in leaves if not _acts(guards[leaf.index])]
+        self.reach = max((leaf.reach for leaf in leaves), default=0)
+        self._finder = Finder(engine, leaves) if leaves else None
+        self.acting = self._finder if not watching else Finder(engine, acting) if acting else None
+        """The search of guards that change or stop the text (enforce: redact, block); None: there are none."""
+        self.watching = self._finder if not acting else Finder(engine, watching) if watching else None
+        """The search of those that only report."""
+        self._places: dict[str, Patterns | None] = {}
+        if not place:
+            self._places = {name: self._of(name) for name in get_args(Place)}
+
+    def _of(self, place: str) -> Patterns | None:
+        leaves = [leaf for leaf in self._leaves if place in self.guards[leaf.index].places]
+        return Patterns(self.guards, leaves, self.engine, place) if leaves else None
+
+    def for_place(self, place: Place) -> Patterns | None:
+        """The guards of one place; None: nothing to do there."""
+        return self._places[place]
+
+    def replacing(self, replacements: Iterable[str]) -> Patterns:
+        """The same search with other replacements, one for each guard."""
+        guards = [
+            Guard(**{**{name: getattr(guard, name) for name in guard.__struct_fields__}, "replacement": replacement})
+            for guard, replacement in zip(self.guards, replacements, strict=True)
+        ]
+        return Patterns(guards, self._leaves, self.engine, self.place)
+
+    def find(self, text: str, start: int = 0) -> list[Span]:
+        """Every guard's spans in the order of their begins (ties: config order), as if each guard were alone."""
+        if self._finder is None:
+            return []
+        hay = self.engine.encode(text)
+        at = self.engine.forward(hay, 0, start)
+        found = self._finder.find(hay, at, len(hay), {})
+        offsets = self._characters(hay, {at for begin, _, end in found for at in (begin, end)})
+        return [Span(offsets[begin], offsets[end], self.guards[index].name, index) for begin, index, end in found]
+
+    def _characters(self, hay: Haystack, offsets: set[int]) -> dict[int, int]:
+        known: dict[int, int] = {}
+        last = characters = 0
+        for offset in sorted(offsets):
+            characters += len(self.engine.decode(hay[last:offset]))
+            known[offset] = characters
+            last = offset
+        return known
+
+    def scan(self, text: str) -> list[Finding]:
+        """What the guards find in a whole text, in config order."""
+        return self.redact(text)[1]
+
+    def redact(self, text: str) -> tuple[str, list[Finding]]:
+        """A whole text with its redactions, and what all guards found. Where one of these blocks (`blocking`), the text is
+        not to be used."""
+        if self._finder is None:
+            return text, []
+        hay = self.engine.encode(text)
+        found = self._finder.find(hay, 0, len(hay), {})
+        if not found:
+            return text, []
+        counts: dict[int, int] = {}
+        pieces: list[str] = []
+        at = 0
+        for begin, index, end in found:
+            counts[index] = counts.get(index, 0) + 1
+            if not redacts(self.guards[index]):
+                continue
+            if begin >= at or not pieces:
+                pieces += (self.engine.decode(hay[at:begin]), self.guards[index].replacement)
+            at = max(at, end)
+        return "".join(pieces) + self.engine.decode(hay[at:]) if pieces else text, self.findings(counts)
+
+    def findings(self, counts: dict[int, int]) -> list[Finding]:
+        """Findings of counts by guard index, in config order."""
+        return [self.finding(index, counts[index]) for index in sorted(counts)]
+
+    def finding(self, index: int, count: int = 1) -> Finding:
+        guard = self.guards[index]
+        return Finding(guard=guard.name, place=self.place, mode=guard.mode, action=guard.action, count=count)
+
+
+def redacts(guard: Guard) -> bool:
+    return guard.mode == "enforce" and guard.action == "redact"
+
+
+def _acts(guard: Guard) -> bool:
+    return guard.mode == "enforce" and guard.action in ("redact", "block")
+
+
+def blocking(findings: Iterable[Finding]) -> Finding | None:
+    """The first of the findings that forbids to go on."""
+    return next((finding for finding in findings if finding.mode == "enforce" and finding.action == "block"), None)
