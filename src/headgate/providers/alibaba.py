@@ -13,8 +13,6 @@ from headgate.providers.anthropic import VERSION
 from headgate.providers.base import Bearer, Endpoint, Provider
 from headgate.providers.compatible import CHAT, MESSAGES
 
-_RESPONSE = ("/compatible-mode/v1/responses/{id}",)
-
 PROVIDER = Provider(
     name="alibaba",
     title="Alibaba Cloud Model Studio",
@@ -44,9 +42,7 @@ PROVIDER = Provider(
         ),
         Endpoint(dialect="openai_responses", prefix="/compatible-mode/v1", paths=paths.NO_COUNT),
     ),
-    opaque=(
-        *paths.under("/compatible-mode/v1", paths.MODELS, paths.EMBEDDINGS, paths.FILES, paths.BATCHES),
-        *paths.allow("GET", *_RESPONSE, "/compatible-mode/v1/responses/{id}/input_items", uses="response"),
-        *paths.allow("DELETE", *_RESPONSE, uses="response"),
+    opaque=paths.under(
+        "/compatible-mode/v1", paths.MODELS, paths.EMBEDDINGS, paths.FILES, paths.BATCHES, paths.KEPT_RESPONSES
     ),
 )

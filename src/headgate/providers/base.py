@@ -94,6 +94,8 @@ class Allow(Struct, frozen=True, kw_only=True):
     tenant's."""
     brings: tuple[tuple[str, str], ...] = ()
     """Members of the answer's JSON (dotted) that name further objects, with their kind: they become the tenant's."""
+    prefix: str = ""
+    """What the provider has between base URL and the path: the client asks for /embeddings all the same."""
 
 
 class Provider(Struct, frozen=True, kw_only=True):

@@ -28,8 +28,7 @@ PROVIDER = Provider(
     ),
     opaque=(
         *paths.under("", paths.MODELS, paths.EMBEDDINGS, paths.GENERATED_IMAGES, paths.FILES),
-        *paths.allow("GET", "/responses/{id}", "/responses/{id}/input_items", uses="response"),
-        *paths.allow("DELETE", "/responses/{id}", uses="response"),
+        *paths.KEPT_RESPONSES,
         *paths.allow("POST", "/embeddings/multimodal", "/tokenization"),
     ),
 )

@@ -32,7 +32,6 @@ PROVIDER = Provider(
     ),
     opaque=(
         *paths.under("", paths.MODELS, paths.EMBEDDINGS, paths.RERANK),
-        *paths.allow("GET", "/responses/{id}", uses="response"),
-        *paths.allow("DELETE", "/responses/{id}", uses="response"),
+        *paths.KEPT_RESPONSES,
     ),
 )

@@ -15,8 +15,8 @@ from headgate.providers.base import Allow
 
 
 def under(prefix: str, *families: tuple[Allow, ...]) -> tuple[Allow, ...]:
-    """All paths of these families, below `prefix`."""
-    return tuple(replace(a, pattern=prefix + a.pattern) if prefix else a for family in families for a in family)
+    """All paths of these families, which the provider has below `prefix`."""
+    return tuple(replace(a, prefix=prefix) if prefix else a for family in families for a in family)
 
 
 def allow(method: str, *patterns: str, uses: str | None = None) -> tuple[Allow, ...]:
@@ -66,11 +66,11 @@ UPLOADS = (
     Allow(method="POST", pattern="/uploads/{id}/cancel", uses="upload"),
 )
 
-RESPONSES = (
+KEPT_RESPONSES = (
     *allow("GET", "/responses/{id}", "/responses/{id}/input_items", uses="response"),
     *allow("DELETE", "/responses/{id}", uses="response"),
-    *allow("POST", "/responses/{id}/cancel", uses="response"),
 )
+RESPONSES = (*KEPT_RESPONSES, *allow("POST", "/responses/{id}/cancel", uses="response"))
 """Stored responses; POST /responses itself is a dialect's."""
 
 CONVERSATIONS = (

@@ -24,7 +24,7 @@ from msgspec import Struct, field
 from headgate.dialects.base import Accepts
 from headgate.errors import ConfigError, NotFound
 from headgate.net import Deadlines, Fetch, Headers, Origin
-from headgate.providers.base import Credential, Endpoint, Provider, Secret, Setting, Site
+from headgate.providers.base import Allow, Credential, Endpoint, Provider, Secret, Setting, Site
 from headgate.providers.egress import proxy_for
 from headgate.providers.registry import all_providers
 
@@ -133,6 +133,14 @@ def url(site: Site, endpoint: Endpoint, dialect_path: str, operation: str, model
     return site.base_path + (site.fill(prefix + path) if "{" in prefix or "{" in path else prefix + path)
 
 
+def passing(site: Site, allow: Allow, rest: str) -> tuple[str, Endpoint]:
+    """The path of a pass-through call to `rest` (which `allow` matched), and the endpoint whose headers it takes."""
+    endpoints = site.provider.endpoints
+    alike = (e for e in endpoints if e.prefix == allow.prefix) if allow.prefix else iter(endpoints)
+    prefix = site.fill(allow.prefix) if "{" in allow.prefix else allow.prefix
+    return site.base_path + prefix + rest, next(alike, endpoints[0])
+
+
 async def call_headers(site: Site, endpoint: Endpoint, fetch: Fetch, client: Headers | None = None) -> Headers:
     """All headers of a call but the body's own. `client`: those of the client's that its dialect lets through; they win
     over the provider's defaults and lose to what the operator set. A header whose setting is empty is left out."""
@@ -223,7 +231,7 @@ def _settings(
             raise ConfigError(
                 f'{provider.title} needs the setting "{name}"',
                 where=f"{where}.settings",
-                hint=_either(f"settings.{name}", setting.env) + (f" ({setting.about})" if setting.about else ""),
+                hint=_either(f"settings.{name}", setting.env) + (f": {setting.about}" if setting.about else ""),
             )
         if value is not None:
             if not value.isprintable():

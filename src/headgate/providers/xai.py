@@ -24,8 +24,7 @@ PROVIDER = Provider(
     catalog="x-ai",
     opaque=(
         *paths.under("", paths.MODELS, paths.GENERATED_IMAGES, paths.FILES),
-        *paths.allow("GET", "/responses/{id}", uses="response"),
-        *paths.allow("DELETE", "/responses/{id}", uses="response"),
+        *paths.KEPT_RESPONSES,
         *paths.allow("GET", "/language-models", "/language-models/{rest}"),
         *paths.allow("POST", "/tokenize-text", "/images/edits"),
     ),
