@@ -20,7 +20,7 @@ from headgate.dialects import anthropic_messages, gemini, memo, openai_chat, ope
 from headgate.dialects.base import Dialect, ModelCard
 from headgate.dialects.json_array import Parser as JsonArrayParser
 from headgate.dialects.sse import Parser as SseParser
-from headgate.dispatch import Dispatch, Limits
+from headgate.dispatch import Dispatch
 from headgate.guards.pattern import compile as compile_guards
 from headgate.http.ingress import Bounds, Ingress
 from headgate.http.opaque import Opaque
@@ -30,6 +30,7 @@ from headgate.model.prompt import Prompt
 from headgate.model.usage import Usage
 from headgate.net import Call, Open, Response
 from headgate.pipeline import Pipeline
+from headgate.prepare import Prepare
 from headgate.providers import demo
 from headgate.stages.account import Account
 from headgate.stages.audit import Audit
@@ -84,7 +85,10 @@ class Gateway:
                 "headgate_tasks": ("Tasks alive.", tasks.strays),
                 "headgate_upstream_connections": ("Connections to providers.", lambda: self.pool.open_connections),
                 "headgate_spool_bytes": ("Bytes of records on disk.", lambda: self.spool.state().bytes),
-                "headgate_spool_lag_seconds": ("Age of the oldest record not in the ledger.", lambda: self.spool.state().lag),
+                "headgate_spool_lag_seconds": (
+                    "Age of the oldest record not in the ledger.",
+                    lambda: self.spool.state().lag,
+                ),
             }
         )
         observers: list[Callable[[Any], None]] = []
@@ -105,16 +109,14 @@ class Gateway:
             GuardInput(patterns),
             GuardOutput(patterns),
         ]
-        dispatch = Dispatch(
+        prepare = Prepare(
             sites=self.plan.sites,
             dialects=DIALECTS,
-            splitters=SPLITTERS,
-            open_=self._open(),
             fetch=self.pool.fetch,
-            spool=self.spool,
-            limits=Limits(self._max_output),
+            max_output=self._max_output,
             restore=self._restore,
         )
+        dispatch = Dispatch(prepare=prepare, splitters=SPLITTERS, open_=self._open(), spool=self.spool)
         return Pipeline(stages, dispatch, self._remember)
 
     def _ingress(self, config: Config, metrics: Metrics, pipeline: Pipeline) -> Ingress:
@@ -133,7 +135,11 @@ class Gateway:
         return Ingress(
             pipeline=pipeline,
             dialects=DIALECTS,
-            handlers={**service.handlers(), "explain": explain_handler(config.server.explain, self.price), "opaque": opaque},
+            handlers={
+                **service.handlers(),
+                "explain": explain_handler(config.server.explain, self.price),
+                "opaque": opaque,
+            },
             bounds=Bounds(max_body=config.server.max_body, body_seconds=config.server.body_timeout),
             client_address=_client_address(config),
             ready=lambda: not self._closing,
@@ -225,7 +231,7 @@ class Gateway:
     def close(self) -> None:
         self.pool.close()
         self.spool.close()
-        self.directory.stop()
+        self.directory.close()
         self.stores.close()
 
 

@@ -9,14 +9,11 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import msgspec
 from msgspec import Struct
 
 from headgate import clock
-from headgate.dialects import carrier, splice
-from headgate.dialects.base import Ask, Dialect, Json, Target, Written
+from headgate.dialects.base import Ask
 from headgate.dialects.render import Encoded, Folded, Patched, Render, Verbatim, has_content
 from headgate.dialects.undo import Undo
 from headgate.errors import (
@@ -31,33 +28,17 @@ from headgate.errors import (
 from headgate.meter import Free, Meter, estimate_tokens
 from headgate.model.events import Frame
 from headgate.model.exchange import Exchange
-from headgate.model.prompt import Loss, Prompt
+from headgate.model.prompt import Prompt
 from headgate.model.record import AttemptRow, Opened, Outcome
 from headgate.model.route import RouteTarget
-from headgate.net import Call, Fetch, Headers, Open, header
-from headgate.providers.base import Endpoint, Site
-from headgate.providers.site import call_headers, url
+from headgate.net import Headers, Open, header
+from headgate.prepare import Prepare, Prepared
 from headgate.routing.plan import next_target
 from headgate.stores.base import Spool
 from headgate.upstream import Frames, Local, Splitters, Unread, attempt
 
 HELD_LIMIT = 4 * 1024 * 1024
 """Bytes of frames held before the first content event."""
-
-
-class Prepared(Struct, kw_only=True):
-    """What would be sent to one target, and what that loses."""
-
-    target: RouteTarget
-    site: Site
-    endpoint: Endpoint
-    dialect: Dialect
-    same: bool
-    body: bytes
-    edits: list[str]
-    losses: list[Loss]
-    written: Written | None = None
-    prompt: Prompt | None = None
 
 
 class Served(Struct, kw_only=True):
@@ -73,136 +54,19 @@ class Served(Struct, kw_only=True):
     headers: Headers
 
 
-class Limits(Struct, frozen=True):
-    """What dispatch needs to know of a model: its own cap on output, for dialects that demand one."""
-
-    max_output: Callable[[str, str], int | None]
-
-
 class Dispatch:
     def __init__(
         self,
         *,
-        sites: Mapping[str, Site],
-        dialects: Mapping[str, Dialect],
+        prepare: Prepare,
         splitters: Splitters,
         open_: Open,
-        fetch: Fetch,
-        spool: Spool | None,
-        limits: Limits,
-        restore: Callable[[str, Prompt], None],
+        spool: Spool,
     ) -> None:
-        self.sites = sites
-        self._dialects = dialects
+        self.prepare = prepare
         self._splitters = splitters
         self._open = open_
-        self._fetch = fetch
         self._spool = spool
-        self._limits = limits
-        self._restore = restore
-
-    # ------------------------------------------------------------------ prepare: pure but for the memo
-
-    def prepare(self, x: Exchange, target: RouteTarget) -> Prepared:
-        """What goes to this target. Raises Refused for what it cannot take. Explain stops here."""
-        site = self.sites.get(target.site)
-        if site is None:
-            raise NotFound(f"the provider {target.site!r} is not configured", code="model_not_found", param="model")
-        endpoint = site.endpoint(target.dialect or x.dialect.name)
-        dialect = self._dialects[endpoint.dialect]
-        maximum = self._limits.max_output(site.provider.catalog or site.provider.name, target.model)
-        goal = Target(
-            model=target.model,
-            provider=site.provider.name,
-            accepts=endpoint.accepts,
-            default_max_tokens=maximum or 4096,
-        )
-        assert x.head is not None
-        if x.head.objects and not endpoint.accepts.state:
-            raise BadRequest(
-                f"{site.name} keeps no state: {x.head.objects[0]!r} cannot be referred to there; send the whole conversation",
-                code="state_not_supported",
-                param="previous_response_id",
-            )
-        if dialect is x.dialect and carrier.MAGIC not in x.body:
-            edits = [*dialect.edits(x.head, goal), *x.edits]
-            body = splice.apply(x.body, edits)
-            names = [edit.name for edit in edits]
-            return Prepared(
-                target=target,
-                site=site,
-                endpoint=endpoint,
-                dialect=dialect,
-                same=True,
-                body=body,
-                edits=names,
-                losses=[],
-            )
-        return self._cross(x, target, site, endpoint, goal)
-
-    def _cross(self, x: Exchange, target: RouteTarget, site: Site, endpoint: Endpoint, goal: Target) -> Prepared:
-        dialect = self._dialects[endpoint.dialect]
-        assert x.head is not None and x.identity is not None and x.route is not None
-        if x.head.objects and dialect is not x.dialect:
-            raise BadRequest(
-                f"{site.name} is not asked in the Responses dialect: {x.head.objects[0]!r} cannot be referred to there; "
-                "send the whole conversation",
-                code="state_not_supported",
-                param="previous_response_id",
-            )
-        prompt = x.dialect.read(parsed(x))
-        prompt.model = target.model
-        prompt.stream = x.head.stream
-        self._restore(x.identity.tenant, prompt)
-        written = dialect.write(prompt, goal)
-        if written.losses and (x.route.strict or x.request.header(b"x-headgate-strict").lower() == b"true"):
-            named = sorted({loss.what for loss in written.losses})
-            raise BadRequest(
-                f"strict: {site.name}/{target.model} cannot carry {', '.join(named)}",
-                code="lossy_crossing",
-                param=named[0],
-            )
-        return Prepared(
-            target=target,
-            site=site,
-            endpoint=endpoint,
-            dialect=dialect,
-            same=False,
-            body=msgspec.json.encode(written.json),
-            edits=[f"crossing:{x.dialect.name}>{dialect.name}"],
-            losses=written.losses,
-            written=written,
-            prompt=prompt,
-        )
-
-    async def call(self, x: Exchange, prepared: Prepared) -> Call:
-        """The HTTP request of an attempt, authenticated."""
-        assert x.head is not None
-        site, endpoint, dialect = prepared.site, prepared.endpoint, prepared.dialect
-        operation, stream = x.request.operation, x.head.stream
-        path = url(
-            site,
-            endpoint,
-            dialect.path(prepared.target.model, operation, stream),
-            operation,
-            prepared.target.model,
-            stream,
-        )
-        if prepared.same and stream and x.request.framing == "json-array":
-            path = path.replace("?alt=sse", "").replace("&alt=sse", "")
-        upward = dialect.up_headers if prepared.same else frozenset()
-        client = [(n, v) for n, v in x.request.headers if n.decode("latin-1") in upward]
-        headers = [
-            *await call_headers(site, endpoint, self._fetch, client),
-            (b"content-type", b"application/json"),
-            (b"accept", b"text/event-stream" if stream else b"application/json"),
-            (b"accept-encoding", b"identity"),
-        ]
-        if x.trace_id:
-            headers.append((b"traceparent", f"00-{x.trace_id}-{x.span_id}-01".encode()))
-        return Call(
-            method="POST", origin=site.origin, path=path, headers=headers, body=prepared.body, deadlines=site.deadlines
-        )
 
     # ------------------------------------------------------------------ serve
 
@@ -240,7 +104,7 @@ class Dispatch:
         frames: Frames | None = None
         try:
             asked = "whole" if not (x.head and x.head.stream) else _asked(prepared, x)
-            call = await self.call(x, prepared)
+            call = await self.prepare.call(x, prepared)
             decoder = Unread() if counting else prepared.dialect.decoder()
             frames = await attempt(self._open, call, prepared.dialect, decoder, asked, self._splitters)
             row.headers_us = (clock.mono_ns() - began) // 1000
@@ -333,11 +197,10 @@ class Dispatch:
             credential=site.credential.name,
             input_estimate=estimate_tokens(len(prepared.body)),
         )
-        if self._spool is not None:
-            try:
-                self._spool.append((opened,))
-            except OSError as error:
-                raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
+        try:
+            self._spool.append((opened,))
+        except OSError as error:
+            raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
         return row
 
     async def _peek(self, x: Exchange, prepared: Prepared, frames: Frames, meter: Meter) -> list[Frame]:
@@ -403,19 +266,6 @@ class Dispatch:
             include_usage=x.head.include_usage if x.head else True,
             prompt=prompt,
         )
-
-
-def parsed(x: Exchange) -> Json:
-    """The request's JSON, decoded once."""
-    if x.json is None:
-        try:
-            json = msgspec.json.decode(x.body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise BadRequest("the body is not valid JSON") from error
-        if not isinstance(json, dict):
-            raise BadRequest("the body is not a JSON object")
-        x.json = json
-    return x.json
 
 
 def close_row(row: AttemptRow, meter: Meter, began: int, outcome: Outcome, *, ended: bool) -> None:

@@ -39,10 +39,11 @@ def reply_headers(x: Exchange, flow: Flow) -> Headers:
         ]
     if x.losses:
         names = sorted({loss.what for loss in x.losses})
-        shown = names[:_SHOWN_LOSSES] + ([f"+{len(names) - _SHOWN_LOSSES}"] if len(names) > _SHOWN_LOSSES else [])
-        headers.append((b"x-headgate-losses", _safe(", ".join(shown))))
-    if x.findings:
-        headers.append((b"x-headgate-findings", _safe(", ".join(sorted({finding.guard for finding in x.findings})))))
+        listed = names[:_SHOWN_LOSSES] + ([f"+{len(names) - _SHOWN_LOSSES}"] if len(names) > _SHOWN_LOSSES else [])
+        headers.append((b"x-headgate-losses", _safe(", ".join(listed))))
+    shown = sorted({finding.guard for finding in x.findings if finding.mode != "observe"})
+    if shown:
+        headers.append((b"x-headgate-findings", _safe(", ".join(shown))))
     return headers
 
 

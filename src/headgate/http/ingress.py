@@ -62,7 +62,7 @@ class Ingress:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        match = routes.match(scope["method"], scope["path"], self.pipeline.dispatch.sites)
+        match = routes.match(scope["method"], scope["path"], self.pipeline.dispatch.prepare.sites)
         dialect = self.dialects[match.dialect]
         x = exchange(scope, match, dialect, receive, self.bounds)
         leave = scope.get("headgate.leave")

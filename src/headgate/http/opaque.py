@@ -65,11 +65,15 @@ class Opaque:
     async def _serve(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
         if _UNSAFE.search(match.rest) or not match.rest.startswith("/"):
             raise BadRequest("the path is not in its plain form", code="invalid_path")
-        sites = ingress.pipeline.dispatch.sites
+        sites = ingress.pipeline.dispatch.prepare.sites
         candidates = [sites[match.site]] if match.site in sites else [] if match.site else list(sites.values())
         body: bytes | None = None
         site, allow, identity = self._allowed(x, match, candidates)
-        if header(x.request.headers, b"content-type") in (b"application/json", None) and x.request.method in ("POST", "PATCH", "PUT"):
+        if header(x.request.headers, b"content-type") in (b"application/json", None) and x.request.method in (
+            "POST",
+            "PATCH",
+            "PUT",
+        ):
             body = await x.request.read_body()
             site, body = self._named_model(x, site, allow, candidates, body)
             self._own_names(x, allow, body, site)
@@ -98,7 +102,10 @@ class Opaque:
                     break
         if not fitting:
             where = f"{candidates[0].name} " if len(candidates) == 1 else ""
-            raise Forbidden(f"{x.request.method} {where}{match.rest} is not among the paths that are passed through", code="path_not_allowed")
+            raise Forbidden(
+                f"{x.request.method} {where}{match.rest} is not among the paths that are passed through",
+                code="path_not_allowed",
+            )
         site, allow, identity = fitting[0]
         if allow.uses and identity:
             held = self._owned(x, identity)
@@ -114,7 +121,9 @@ class Opaque:
             raise NotFound(f"there is no {identity!r}", code="object_not_found")
         return held
 
-    def _named_model(self, x: Exchange, site: Site, allow: Allow, candidates: list[Site], body: bytes) -> tuple[Site, bytes]:
+    def _named_model(
+        self, x: Exchange, site: Site, allow: Allow, candidates: list[Site], body: bytes
+    ) -> tuple[Site, bytes]:
         """A model named in the body is resolved like any other: allow-lists hold, aliases work, the provider's own name goes up."""
         if not body:
             return site, body
@@ -126,7 +135,9 @@ class Opaque:
             return site, body
         x.request.site = x.request.site or site.name
         route = self._resolve.named(x, named.model)
-        target = next((t for t in route.targets if any(t.site == c.name and allow in c.provider.opaque for c in candidates)), None)
+        target = next(
+            (t for t in route.targets if any(t.site == c.name and allow in c.provider.opaque for c in candidates)), None
+        )
         if target is None:
             raise Forbidden(f"the provider of {named.model!r} does not offer this path", code="path_not_allowed")
         x.route = route
@@ -186,7 +197,9 @@ class Opaque:
             if response is not None:
                 response.close()
 
-    async def _answer(self, x: Exchange, site: Site, allow: Allow, response: Response, send: Send, row: AttemptRow) -> None:
+    async def _answer(
+        self, x: Exchange, site: Site, allow: Allow, response: Response, send: Send, row: AttemptRow
+    ) -> None:
         headers = [*own(x), *passed(response.headers)]
         headers += [(n, v) for n, v in response.headers if n.startswith(_DOWN)]
         json = b"json" in (header(response.headers, b"content-type") or b"")
@@ -289,12 +302,14 @@ def _usage(usage: dict[str, Any]) -> Usage:
         return next((value for name in names if isinstance(value := usage.get(name), int)), 0)
 
     return Usage(
-        input=count("prompt_tokens", "input_tokens", "total_tokens"), output=count("completion_tokens", "output_tokens"), native=usage
+        input=count("prompt_tokens", "input_tokens", "total_tokens"),
+        output=count("completion_tokens", "output_tokens"),
+        native=usage,
     )
 
 
 def _target(site: Site, rest: str, query: bytes) -> str:
-    kept = "&".join(part for part in query.decode("latin-1").split("&") if part and not part.startswith(("key=", "$alt=")))
+    kept = "&".join(
+        part for part in query.decode("latin-1").split("&") if part and not part.startswith(("key=", "$alt="))
+    )
     return site.base_path + rest + (f"?{kept}" if kept else "")
-
-

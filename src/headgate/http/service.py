@@ -81,13 +81,15 @@ class Service:
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
 
-    async def list_models(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def list_models(
+        self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send
+    ) -> None:
         _lean_to_client(ingress, x, match)
         await ingress.pipeline.authenticate(x)
         assert x.identity is not None
         prefix = f"{match.site}/"
         names = self._models.names(x.identity)
-        if match.site in ingress.pipeline.dispatch.sites:
+        if match.site in ingress.pipeline.dispatch.prepare.sites:
             names = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
         finish(x, (), "done", 200)
         await send_json(send, x.dialect.models([self._card(name) for name in names]))
@@ -125,6 +127,7 @@ def _lean_to_client(ingress: Ingress, x: Exchange, match: routes.Match) -> None:
 def explain_handler(enabled: bool, price: Price) -> Handler:
     """`POST /v1/explain`: {"path": "/v1/chat/completions", "body": {...}} or a body with `x-headgate-path`. The pipeline decides
     through the same code that serves; nothing is called and nothing is spent."""
+
     async def handle(ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
         await ingress.pipeline.authenticate(x)
         assert x.identity is not None

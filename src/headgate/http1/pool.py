@@ -160,7 +160,9 @@ class Pool:
         proxy = urlsplit(origin.proxy or "")
         proxy_context = ssl.create_default_context() if proxy.scheme == "https" else None
         port = proxy.port or (443 if proxy_context else 80)
-        _, tunnel = await loop.create_connection(lambda: Connection(loop), proxy.hostname, port, ssl=proxy_context)
+        _, tunnel = await loop.create_connection(
+            lambda: Connection(loop), proxy.hostname or "", port, ssl=proxy_context
+        )
         authorization = _proxy_authorization(proxy.username, proxy.password)
         if context is None:
             tunnel.head_form = f"http://{origin.netloc}".encode()

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct, field
 
 from headgate import clock
+from headgate.errors import BadRequest
 
 from .identity import Identity
 from .prompt import Loss
@@ -88,6 +90,23 @@ class Exchange(Struct, kw_only=True, eq=False):
     trace_id: str = ""
     span_id: str = ""
 
+    def request_json(self) -> dict[str, Any]:
+        """The request's JSON, decoded once. Raises BadRequest. Guards' replacements are made in it as well as in `edits`."""
+        if self.json is None:
+            self.json = parse_object(self.body)
+        return self.json
+
     def total_us(self) -> int:
         """Microseconds since arrival."""
         return (clock.mono_ns() - self.t0) // 1000
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A JSON object. Raises BadRequest for anything else, nesting bombs included."""
+    try:
+        json = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest("the body is not valid JSON") from error
+    if not isinstance(json, dict):
+        raise BadRequest("the body is not a JSON object")
+    return json

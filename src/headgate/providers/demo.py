@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.dialects.base import Ask, Dialect
+from headgate.dialects.base import Ask, Dialect, Framing
 from headgate.errors import HeadgateError, NotFound, UpstreamTimeout, UpstreamTruncated
 from headgate.model.events import Answer, AnswerPart, Choice, Event, PartDelta, unfold
 from headgate.model.prompt import Media, Message, Prompt, Text, Tool, ToolResult

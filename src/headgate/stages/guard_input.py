@@ -1,0 +1,69 @@
+"""Pattern guards on what the client sends: every text slot of the request, tool arguments as decoded strings.
+
+A redaction is a named edit ("guard:NAME") at the slot's place: the rest of the body stays as it is. A block is a refusal that names
+the guard, never the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from headgate.dialects.base import Edit
+from headgate.errors import BadRequest, Blocked
+from headgate.guards.arguments import redact_arguments
+from headgate.guards.base import Finding
+from headgate.guards.pattern import Patterns, blocking
+from headgate.model.events import Path
+from headgate.model.exchange import Exchange
+from headgate.stages.base import Stage
+
+
+class GuardInput(Stage):
+    name = "guard_input"
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._texts = patterns.for_place("request")
+        self._arguments = patterns.for_place("tool_arguments")
+
+    async def start(self, x: Exchange) -> None:
+        if self._texts is None and self._arguments is None:
+            return
+        json = x.request_json()
+        findings: list[Finding] = []
+        for slot in x.dialect.slots(json):
+            if slot.kind == "arguments":
+                if self._arguments is None:
+                    continue
+                text, found = redact_arguments(self._arguments, slot.text)
+            elif self._texts is not None:
+                text, found = self._texts.redact(slot.text)
+            else:
+                continue
+            if not found:
+                continue
+            findings += found
+            if text != slot.text:
+                _set(json, slot.path, text)
+                names = ",".join(finding.guard for finding in found)
+                x.edits.append(Edit(name=f"guard:{names}", path=slot.path, value=msgspec.json.encode(text)))
+        x.findings.extend(findings)
+        self._verdict(x, findings)
+
+    def _verdict(self, x: Exchange, findings: Iterable[Finding]) -> None:
+        names = sorted({finding.guard for finding in findings})
+        stop = blocking(findings)
+        if stop is not None:
+            x.trail.note(self.name, "blocked", guard=stop.guard)
+            raise Blocked(f"the request was blocked by the guard {stop.guard!r}")
+        x.trail.note(self.name, "found" if names else "clean", guards=names, edits=len(x.edits))
+
+
+def _set(json: Any, path: Path, text: str) -> None:
+    for key in path[:-1]:
+        json = json[key]
+    if json[path[-1]] is None:  # a slot points at a text: its dialect is wrong about this one
+        raise BadRequest("a text of the request is not where it should be")
+    json[path[-1]] = text

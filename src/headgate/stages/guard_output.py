@@ -1,0 +1,115 @@
+"""Pattern guards on what the provider answers: text, thoughts, refusals, tool arguments, and every string of frames nobody knows.
+
+Whole and streamed answers take the same way: a text that comes in pieces is held back as far as a match could still reach, so that
+what is shown is what one pass over the whole text gives. A block ends the answer with an error in the client's dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from headgate.errors import Blocked
+from headgate.guards.arguments import ArgumentsWindow, redact_arguments
+from headgate.guards.base import Finding
+from headgate.guards.pattern import Patterns, blocking
+from headgate.guards.window import Window
+from headgate.model.events import Event, Finished, PartDelta, PartEnded
+from headgate.model.exchange import Exchange
+from headgate.stages.base import Filter, Stage
+
+AnyWindow: TypeAlias = Window[PartDelta] | ArgumentsWindow[PartDelta]
+
+
+class GuardOutput(Stage):
+    name = "guard_output"
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._texts = patterns.for_place("answer")
+        self._arguments = patterns.for_place("tool_arguments")
+
+    def filter(self, x: Exchange) -> Filter | None:
+        if self._texts is None and self._arguments is None:
+            return None
+        return _Guarding(x, self._texts, self._arguments)
+
+
+class _Guarding(Filter):
+    def __init__(self, x: Exchange, texts: Patterns | None, arguments: Patterns | None) -> None:
+        self._x = x
+        self._texts = texts
+        self._arguments = arguments
+        self._windows: dict[tuple[int, int], AnyWindow] = {}
+
+    def event(self, event: Event) -> Sequence[Event]:
+        if isinstance(event, PartDelta):
+            if not event.text or event.kind in ("media", "native"):
+                return self._in_order(event)
+            return self._delta(event)
+        if isinstance(event, PartEnded):
+            window = self._windows.pop((event.choice, event.part), None)
+            return (event,) if window is None else [*self._flushed(window), event]
+        if isinstance(event, Finished) and self._windows:
+            left = [key for key in self._windows if key[0] == event.choice]
+            return [*(told for key in left for told in self._flushed(self._windows.pop(key))), event]
+        return (event,)
+
+    def _patterns(self, event: PartDelta) -> Patterns | None:
+        return self._arguments if event.kind in ("tool_call", "custom_call") else self._texts
+
+    def _in_order(self, event: PartDelta) -> Sequence[Event]:
+        """A delta without text (a signature, a citation) stays behind the text that is held before it."""
+        window = self._windows.get((event.choice, event.part))
+        return (event,) if window is None else self._shown(window.feed(event, event.text))
+
+    def _delta(self, event: PartDelta) -> Sequence[Event]:
+        patterns = self._patterns(event)
+        if patterns is None:
+            return (event,)
+        if event.whole:
+            return self._whole(event, patterns)
+        key = (event.choice, event.part)
+        window = self._windows.get(key)
+        if window is None:
+            window = ArgumentsWindow(patterns) if event.kind == "tool_call" else Window(patterns)
+            self._windows[key] = window
+        released = window.feed(event, event.text)
+        if window.blocked is not None:
+            self._stop(window.blocked, window)
+        if len(released) == 1 and released[0][0] is event and released[0][1] == event.text:
+            return (event,)
+        return self._shown(released)
+
+    def _whole(self, event: PartDelta, patterns: Patterns) -> Sequence[Event]:
+        text, found = (
+            redact_arguments(patterns, event.text) if event.kind == "tool_call" else patterns.redact(event.text)
+        )
+        if not found:
+            return (event,)
+        self._x.findings.extend(found)
+        stop = blocking(found)
+        if stop is not None:
+            self._stop(stop, None)
+        return (event,) if text == event.text else (replace(event, text=text),)
+
+    def _flushed(self, window: AnyWindow) -> Sequence[Event]:
+        released = window.flush()
+        if window.blocked is not None:
+            self._stop(window.blocked, window)
+        self._x.findings.extend(window.findings)
+        return self._shown(released)
+
+    def _shown(self, released: Sequence[tuple[PartDelta, str]]) -> list[Event]:
+        return [event if text == event.text else replace(event, text=text) for event, text in released]
+
+    def _stop(self, finding: Finding, window: AnyWindow | None) -> None:
+        if window is not None:
+            self._x.findings.extend(window.findings)
+        self._x.trail.note("guard_output", "blocked", guard=finding.guard)
+        raise Blocked(f"the answer was blocked by the guard {finding.guard!r}", code="answer_blocked")
+
+    def flush(self) -> Sequence[Event]:
+        windows, self._windows = self._windows, {}
+        return [event for window in windows.values() for event in self._flushed(window)]
