@@ -1,0 +1,410 @@
+"""Events of any upstream, shown to a chat client: as a stream of chunks, and as one document.
+
+Rules of this file:
+- Each event is one chunk. The role comes first in each choice, `finish_reason` in a chunk of its own, usage (if
+  asked for) in one without choices, then [DONE].
+- Thoughts are `reasoning_content` (text) and `reasoning_details` (text with what must come back); entries of one
+  thought have one `index`, and each opaque value is sent once, so that clients that merge by index and clients that
+  append both keep it whole.
+- Calls are numbered in order of their start. A call that said no arguments gets "{}": clients parse what they join.
+- A client that offered `functions` (the form before tools) reads `function_call`.
+- What has no place here is listed in `losses`, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from headgate.dialects.base import Ask, Json
+from headgate.dialects.naming import call_id
+from headgate.dialects.openai_chat import reasoning
+from headgate.dialects.openai_chat.errors import failed_body
+from headgate.dialects.openai_chat.tables import FINISHES, UNSAID
+from headgate.dialects.openai_chat.usage import write_usage
+from headgate.model.events import (
+    Event,
+    Failed,
+    Finished,
+    PartDelta,
+    PartEnded,
+    PartStarted,
+    Started,
+    UsageSeen,
+    merged,
+)
+from headgate.model.prompt import Citation, Extras, Loss
+from headgate.model.usage import Usage
+
+_encode = msgspec.json.encode
+
+
+def answer_id(given: str, ask: Ask) -> str:
+    return given or "chatcmpl-" + ask.id.removeprefix("req_")
+
+
+def legacy(ask: Ask) -> bool:
+    return ask.prompt is not None and ask.prompt.legacy_functions
+
+
+def finish_word(event_stop: str, extras: Extras) -> tuple[str, Loss | None]:
+    """finish_reason, and what it leaves unsaid. This dialect's own word passes verbatim."""
+    own = extras.get("openai", {}).get("finish_reason")
+    if isinstance(own, str):
+        return own, None
+    word = FINISHES[event_stop]  # type: ignore[index]
+    return word, Loss("finish_reason", f"only {word!r} can be said here", event_stop) if event_stop in UNSAID else None
+
+
+def annotation(citation: Citation, base: int) -> Json | None:
+    """`url_citation`, whose offsets count in the whole content; None for a citation without a URL."""
+    if citation.url is None:
+        return None
+    found: Json = {
+        "end_index": base + (citation.end or 0),
+        "start_index": base + (citation.start or 0),
+        "title": citation.title or "",
+        "url": citation.url,
+    }
+    if citation.quote:
+        found["content"] = citation.quote
+    return {"type": "url_citation", "url_citation": found}
+
+
+class _Part(Struct):
+    """A part that is being shown. `number`: of a call among its choice's calls, or of a thought's entry."""
+
+    kind: str
+    number: int = 0
+    base: int = 0
+    said: bool = False
+    id: str = ""
+    name: str = ""
+    mime: str = ""
+    extras: Extras = {}
+    text: list[str] = []
+
+
+class _Choice(Struct):
+    index: int
+    calls: int = 0
+    entries: int = 0
+    cited: int = 0
+    images: int = 0
+    length: int = 0
+    called: bool = False
+    begun: bool = False
+    finished: bool = False
+    parts: dict[int, _Part] = {}
+
+
+class Encoder:
+    """See dialects.base.Encoder."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.losses: list[Loss] = []
+        self._ask = ask
+        self._legacy = legacy(ask)
+        self._id = answer_id("", ask)
+        self._head = b""
+        self._tail: bytes | None = None
+        self._model = ask.model
+        self._created = ask.created
+        self._extras: Extras = {}
+        self._choices: dict[int, _Choice] = {}
+        self._usage: Usage | None = None
+        self._failed = False
+        self._out: list[bytes] = []
+
+    # ------------------------------------------------------------------ the interface
+
+    def feed(self, events: Iterable[Event]) -> bytes:
+        for event in events:
+            _HANDLERS[type(event)](self, event)
+        out = b"".join(self._out)
+        self._out.clear()
+        return out
+
+    def end(self) -> bytes:
+        if self._failed:
+            return b""
+        for choice in self._choices.values():
+            self._close(choice)
+        if self._usage is not None and self._ask.include_usage:
+            body = {**self._frame(), "choices": [], "usage": write_usage(self._usage)}
+            self._out.append(b"data: " + _encode(body) + b"\n\n")
+        self._out.append(b"data: [DONE]\n\n")
+        out = b"".join(self._out)
+        self._out.clear()
+        return out
+
+    # ------------------------------------------------------------------ chunks
+
+    def _frame(self) -> Json:
+        body: Json = {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._model,
+        }
+        for key in ("system_fingerprint", "service_tier"):
+            value = self._extras.get("openai", {}).get(key)
+            if isinstance(value, str):
+                body[key] = value
+        return body
+
+    def _chunk(self, index: int, delta: bytes, finish: bytes = b"null", more: bytes = b"") -> None:
+        """One chunk of a choice: `delta`, `finish`, `more` are JSON."""
+        if not self._head:
+            self._head = b"data: " + _encode(self._frame())[:-1] + b',"choices":[{"index":'
+        self._out.append(
+            b'%b%d,"delta":%b,"logprobs":%b,"finish_reason":%b}]}\n\n'
+            % (self._head, index, delta, more or b"null", finish)
+        )
+
+    def _choice(self, index: int) -> _Choice:
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = _Choice(index, parts={})
+        if not choice.begun:
+            choice.begun = True
+            self._chunk(index, b'{"role":"assistant","content":""}')
+        return choice
+
+    def _part(self, event: PartDelta | PartEnded) -> tuple[_Choice, _Part | None]:
+        choice = self._choice(event.choice)
+        return choice, choice.parts.get(event.part)
+
+    # ------------------------------------------------------------------ events
+
+    def _started(self, event: Started) -> None:
+        self._id = event.id or self._id
+        self._model = event.model or self._model
+        self._created = event.created if event.created is not None else self._created
+        merged(self._extras, event.extras)
+        self._head = b""
+
+    def _part_started(self, event: PartStarted) -> None:
+        choice = self._choice(event.choice)
+        part = _Part(
+            kind=event.kind,
+            base=choice.length,
+            id=event.id,
+            name=event.name,
+            mime=event.mime,
+            extras=merged({}, event.extras),
+            text=[],
+        )
+        choice.parts[event.part] = part
+        if event.kind in ("tool_call", "custom_call"):
+            self._call_started(choice, part, event)
+        elif event.kind == "native":
+            self._native(event)
+
+    def _native(self, event: PartStarted) -> None:
+        for family, fields in event.extras.items():
+            self.losses.append(
+                Loss(f"answer.{event.name or 'native'}", f"only {family} has it", fields.get("item", fields))
+            )
+
+    def _call_started(self, choice: _Choice, part: _Part, event: PartStarted) -> None:
+        part.number = choice.calls
+        choice.calls += 1
+        choice.called = True
+        part.id = event.id or call_id(f"{self._id}:{event.name}:{choice.index}", event.part)
+        if self._legacy:
+            if part.number == 0:
+                self._chunk(choice.index, _encode({"function_call": {"name": part.name, "arguments": ""}}))
+            return
+        kind, field = ("custom", "input") if part.kind == "custom_call" else ("function", "arguments")
+        call: Json = {"index": part.number, "id": part.id, "type": kind, kind: {"name": part.name, field: ""}}
+        signature = part.extras.get("google", {}).get("thoughtSignature")
+        if signature:
+            call["extra_content"] = {"google": {"thought_signature": signature}}
+        self._chunk(choice.index, _encode({"tool_calls": [call]}))
+
+    def _part_delta(self, event: PartDelta) -> None:
+        if event.part < 0:
+            return
+        choice, part = self._part(event)
+        if part is None:
+            return
+        if event.extras:
+            merged(part.extras, event.extras)
+        text = event.text
+        if event.kind == "text":
+            self._said(choice, part, event)
+        elif not text:
+            return
+        elif event.kind == "thinking":
+            if not part.said:  # an entry's number is taken by what is shown: clients insert at that place
+                part.said = True
+                part.number = choice.entries
+                choice.entries += 1
+            summary = "encrypted_content" in part.extras.get("openai", {})
+            kind, key = (b"summary", b"summary") if summary else (b"text", b"text")
+            told = _encode(text)
+            self._chunk(
+                choice.index,
+                b'{"reasoning_content":%b,"reasoning_details":[{"type":"reasoning.%b","%b":%b,"index":%d}]}'
+                % (told, kind, key, told, part.number),
+            )
+        elif event.kind == "refusal":
+            self._chunk(choice.index, b'{"refusal":%b}' % _encode(text), more=_logprobs(event, b"refusal"))
+        elif event.kind in ("tool_call", "custom_call"):
+            part.said = True
+            self._argued(choice, part, text)
+        elif event.kind == "media":
+            part.text.append(text)
+
+    def _said(self, choice: _Choice, part: _Part, event: PartDelta) -> None:
+        if event.extras.get("openai", {}).get("transcript"):
+            self._chunk(choice.index, b'{"audio":{"transcript":%b}}' % _encode(event.text))
+        elif event.text or event.logprobs:
+            choice.length += len(event.text)
+            self._chunk(choice.index, b'{"content":%b}' % _encode(event.text), more=_logprobs(event, b"content"))
+        if event.citations:
+            found = []
+            for citation in event.citations:
+                shown = annotation(citation, part.base)
+                if shown is None:
+                    self.losses.append(Loss("answer.citation", "a citation here needs a URL", citation))
+                else:
+                    found.append({**shown, "index": choice.cited})
+                    choice.cited += 1
+            if found:
+                self._chunk(choice.index, _encode({"annotations": found}))
+
+    def _argued(self, choice: _Choice, part: _Part, text: str) -> None:
+        told = _encode(text)
+        if self._legacy:
+            if part.number == 0:
+                self._chunk(choice.index, b'{"function_call":{"arguments":%b}}' % told)
+            else:
+                part.text.append(text)
+        elif part.kind == "custom_call":
+            self._chunk(
+                choice.index,
+                b'{"tool_calls":[{"index":%d,"custom":{"input":%b}}]}' % (part.number, told),
+            )
+        else:
+            self._chunk(
+                choice.index,
+                b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}' % (part.number, told),
+            )
+
+    def _part_ended(self, event: PartEnded) -> None:
+        choice, part = self._part(event)
+        if part is None:
+            return
+        merged(part.extras, event.extras)
+        del choice.parts[event.part]
+        self._end_part(choice, part)
+
+    def _end_part(self, choice: _Choice, part: _Part) -> None:
+        if part.kind == "tool_call" and not part.said:
+            self._argued(choice, part, "{}")
+        if part.kind in ("tool_call", "custom_call"):
+            if self._legacy and part.number > 0:
+                value = {"name": part.name, "arguments": "".join(part.text)}
+                self.losses.append(Loss("answer.tool_call", "function_call holds one call", value))
+            self._detail(choice, reasoning.attached(part.extras, part.id))
+        elif part.kind == "thinking":
+            sealing = reasoning.seal(part.extras, part.said)
+            if sealing is not None:
+                completes = part.said and bool(reasoning.text_key(sealing))
+                self._detail(choice, sealing, part.number if completes else None)
+        elif part.kind == "text":
+            extras, loss = text_extras(part.extras)
+            self.losses += loss
+            self._detail(choice, reasoning.attached(extras, reasoning.CONTENT))
+        elif part.kind == "media":
+            self._media(choice, part)
+
+    def _media(self, choice: _Choice, part: _Part) -> None:
+        data = "".join(part.text)
+        if sound := audio(part.mime, data, part.extras, self._id):
+            self._chunk(choice.index, _encode({"audio": sound}))
+        elif shown := image(part.mime, data, part.extras):
+            self._chunk(choice.index, _encode({"images": [{**shown, "index": choice.images}]}))
+            choice.images += 1
+        else:
+            self.losses.append(Loss("answer.media", f"{part.mime or 'media'} has no place here", data))
+
+    def _detail(self, choice: _Choice, detail: reasoning.Detail | None, number: int | None = None) -> None:
+        if detail is None:
+            return
+        if number is None:
+            number = choice.entries
+            choice.entries += 1
+        self._chunk(choice.index, _encode({"reasoning_details": [{**detail, "index": number}]}))
+
+    def _finished(self, event: Finished) -> None:
+        choice = self._choice(event.choice)
+        self._close(choice)
+        if choice.finished:
+            return
+        choice.finished = True
+        word, loss = finish_word(event.stop, event.extras)
+        if loss is not None:
+            self.losses.append(loss)
+        if event.sequence is not None:
+            self.losses.append(Loss("stop_sequence", "which one was met cannot be said here", event.sequence))
+        if word == "tool_calls" and self._legacy:
+            word = "function_call"
+        self._chunk(choice.index, b"{}", _encode(word))
+
+    def _close(self, choice: _Choice) -> None:
+        for part in list(choice.parts.values()):
+            self._end_part(choice, part)
+        choice.parts.clear()
+
+    def _usage_seen(self, event: UsageSeen) -> None:
+        self._usage = event.usage
+
+    def _fail(self, event: Failed) -> None:
+        self._failed = True
+        self._out.append(b"data: " + _encode(failed_body(event, self._ask.id)) + b"\n\n")
+
+
+_HANDLERS: dict[type, Any] = {
+    Started: Encoder._started,
+    PartStarted: Encoder._part_started,
+    PartDelta: Encoder._part_delta,
+    PartEnded: Encoder._part_ended,
+    Finished: Encoder._finished,
+    UsageSeen: Encoder._usage_seen,
+    Failed: Encoder._fail,
+}
+
+
+def _logprobs(event: PartDelta, key: bytes) -> bytes:
+    if not event.logprobs:
+        return b""
+    both = {"content": None, "refusal": None, key.decode(): list(event.logprobs)}
+    return _encode(both)
+
+
+def text_extras(extras: Extras) -> tuple[Extras, list[Loss]]:
+    """What of a text's extras a client can bring back in a carrier. The transcript mark is told by its place."""
+    kept = {family: fields for family, fields in extras.items() if family != "openai" and fields}
+    rest = {key: value for key, value in extras.get("openai", {}).items() if key != "transcript"}
+    return kept, [Loss(f"answer.{key}", "a text here has no such member", value) for key, value in rest.items()]
+
+
+def audio(mime: str, data: str, extras: Extras, answer: str) -> Json | None:
+    """A sound as `message.audio` without its transcript; None for what is no sound."""
+    if not mime.startswith("audio/"):
+        return None
+    held = extras.get("openai", {}).get("audio")
+    held = held if isinstance(held, dict) else {}
+    return {"id": held.get("id", "audio_" + answer), "data": data, "expires_at": held.get("expires_at", 0)}
+
+
+def image(mime: str, data: str, extras: Extras) -> Json | None:
+    """An image as an entry of `images`; None for what is no image."""
+    url = f"data:{mime};base64,{data}" if data else extras.get("openai", {}).get("url")
+    return {"type": "image_url", "image_url": {"url": url}} if mime.startswith("image/") and url else None

@@ -1,0 +1,196 @@
+"""What is read from a request's bytes without a full parse, and the edits that bring them to a target.
+
+Rules of this file:
+- Types are checked for what is read here and for nothing else: the upstream judges the rest.
+- Every other byte of the body stays. An edit is made only where the target demands it.
+- Usage is asked for in every stream whose target can tell it, also where the client said no: it is metered, and
+  hidden from the client (`Head.include_usage`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from headgate.dialects.base import Edit, Head, Target
+from headgate.dialects.naming import tool_id
+from headgate.errors import BadRequest
+from headgate.model.events import Path
+
+_AT = re.compile(r" - at `\$?\.?(.*)`$")
+_NOTHING = (b"null", b"[]", b"")
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+class _Head(Struct):
+    model: str
+    stream: bool | None = None
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    n: int | None = None
+    stream_options: _StreamOptions | None = None
+    store: bool | None = None
+    tools: msgspec.Raw | UnsetType = UNSET
+    functions: msgspec.Raw | UnsetType = UNSET
+
+
+class _Function(Struct):
+    id: str | None = None
+
+
+class _Message(Struct):
+    role: str = ""
+    tool_call_id: str | None = None
+    tool_calls: list[_Function] | None = None
+
+
+class _Messages(Struct):
+    messages: list[_Message] | None = None
+
+
+class _File(Struct):
+    file_id: str | None = None
+
+
+class _Block(Struct):
+    file: _File | None = None
+
+
+class _Holding(Struct):
+    content: list[_Block] | str | None = None
+
+
+class _Holdings(Struct):
+    messages: list[_Holding] | None = None
+
+
+_head = msgspec.json.Decoder(_Head).decode
+_messages = msgspec.json.Decoder(_Messages).decode
+_holdings = msgspec.json.Decoder(_Holdings).decode
+
+
+def wrong(error: Exception) -> BadRequest:
+    """The refusal that a decoder's error becomes; `param` is the path it names."""
+    if isinstance(error, RecursionError):
+        return BadRequest("the body is nested too deeply")
+    text = str(error)
+    found = _AT.search(text)
+    if isinstance(error, msgspec.ValidationError):
+        param = found[1] if found else ""
+        if not param and "missing required field" in text:
+            param = text.partition("`")[2].partition("`")[0]
+        return BadRequest(f"invalid value for {param or 'the body'}: {_AT.sub('', text)}", param=param or None)
+    return BadRequest(f"the body is not valid JSON: {text}")
+
+
+def head(body: bytes) -> Head:
+    try:
+        read = _head(body)
+        objects = tuple(_files(body)) if b"file_id" in body or b"\\u00" in body else ()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise wrong(error) from error
+    stream = bool(read.stream)
+    options = read.stream_options
+    cap = read.max_completion_tokens if read.max_completion_tokens is not None else read.max_tokens
+    for name, value, least in (("max_completion_tokens", cap, 0), ("n", read.n, 1)):
+        if value is not None and value < least:
+            raise BadRequest(f"{name} must be at least {least}", param=name)
+    return Head(
+        model=read.model,
+        stream=stream,
+        max_output=cap,
+        n=read.n or 1,
+        include_usage=not stream or (options is not None and bool(options.include_usage)),
+        tools=_some(read.tools) or _some(read.functions),
+        objects=objects,
+        stores=bool(read.store),
+        body=body,
+    )
+
+
+def _some(raw: msgspec.Raw | UnsetType) -> bool:
+    return raw is not UNSET and bytes(raw) not in _NOTHING and bytes(raw).strip(b"[] \t\r\n") != b""
+
+
+def _files(body: bytes) -> Iterator[str]:
+    """Ids of uploaded files that content parts refer to."""
+    try:
+        read = _holdings(body)
+    except msgspec.ValidationError:  # content of another shape holds no file part: the upstream judges it
+        return
+    for message in read.messages or ():
+        if isinstance(message.content, list):
+            for block in message.content:
+                if block.file is not None and block.file.file_id:
+                    yield block.file.file_id
+
+
+def edits(head: Head, target: Target) -> list[Edit]:
+    accepts = target.accepts
+    made = [Edit(name="model", path=("model",), value=msgspec.json.encode(target.model), present=True)]
+    if head.stream and accepts.stream_usage and not head.include_usage:
+        made.append(Edit(name="stream_options", path=("stream_options", "include_usage"), value=b"true"))
+    if accepts.max_tokens_field is not None and head.max_output is not None:
+        made += _cap(head, accepts.max_tokens_field)
+    if accepts.drop:
+        _refused(head.body, target)
+    roles = not accepts.developer_role and b'"developer"' in head.body
+    ids = accepts.tool_id != "any" and b'"tool_call' in head.body
+    if roles or ids:
+        made += _message_edits(head.body, target, roles, ids)
+    return made
+
+
+def _cap(head: Head, wanted: str) -> Iterator[Edit]:
+    """The cap under the name this target knows."""
+    other = "max_tokens" if wanted == "max_completion_tokens" else "max_completion_tokens"
+    if b'"%s"' % other.encode() in head.body or b"\\u00" in head.body:
+        yield Edit(name="output_cap", path=(other,), value=None)
+        yield Edit(name="output_cap", path=(wanted,), value=b"%d" % (head.max_output or 0))
+
+
+def _refused(body: bytes, target: Target) -> None:
+    """Refuses a body with a member that the target is known to refuse."""
+    if not any(b'"%s"' % name.encode() in body for name in target.accepts.drop):
+        return
+    members: dict[str, Any] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    for name in sorted(target.accepts.drop):
+        if name in members and bytes(members[name]) != b"null":
+            raise BadRequest(
+                f"{name} is not supported by {target.model} at {target.provider}: leave it out",
+                code="unsupported_parameter",
+                param=name,
+            )
+
+
+def _message_edits(body: bytes, target: Target, roles: bool, ids: bool) -> Iterator[Edit]:
+    try:
+        read = _messages(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise wrong(error) from error
+    grammar = target.accepts.tool_id
+    for index, message in enumerate(read.messages or ()):
+        here = ("messages", index)
+        if roles and message.role == "developer":
+            yield Edit(name="role", path=(*here, "role"), value=b'"system"')
+        if not ids:
+            continue
+        named: list[tuple[Path, str]] = []
+        if message.tool_call_id:
+            named.append(((*here, "tool_call_id"), message.tool_call_id))
+        named += [
+            ((*here, "tool_calls", place, "id"), call.id)
+            for place, call in enumerate(message.tool_calls or ())
+            if call.id
+        ]
+        for path, id in named:
+            made = tool_id(id, grammar)
+            if made != id:
+                yield Edit(name="tool_id", path=path, value=msgspec.json.encode(made))
