@@ -108,7 +108,7 @@ def error_body(error: HeadgateError, request_id: str) -> Json:
 
 
 def error_frame(error: HeadgateError, ask: Ask) -> bytes:
-    """The error as a stream's last event. SDKs raise on a data event that has `error`; nothing feigns a finish before it."""
+    """The error as a stream's last event: SDKs raise on data that has `error`. Nothing feigns a finish before it."""
     return b"data: " + msgspec.json.encode(error_body(error, ask.id)) + b"\n\n"
 
 

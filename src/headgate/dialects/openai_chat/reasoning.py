@@ -1,4 +1,4 @@
-"""`reasoning_details`: the list in which chat speakers carry thoughts with their opaque halves (OpenRouter's de-facto form).
+"""`reasoning_details`: thoughts with their opaque halves, as chat speakers carry them (OpenRouter's de-facto list).
 
     {"type": "reasoning.text", "text", "signature", "format": "anthropic-claude-v1" | "google-gemini-v1", "index"}
     {"type": "reasoning.summary", "summary", "format": "openai-responses-v1", "index"}
@@ -129,8 +129,8 @@ def thoughts(details: list[Detail]) -> Iterator[Thinking]:
 
 
 def seal(extras: Extras, text: bool) -> Detail | None:
-    """The entry (without index) that holds a thought's extras after its text. `text`: there is an entry with its text. An entry
-    that has a text key completes that one, under its index; another follows it under its own."""
+    """The entry (without index) that holds a thought's extras after its text. `text`: there is an entry with its text.
+    An entry that has a text key completes that one, under its index; another follows it under its own."""
     known = {family: set(fields) for family, fields in extras.items() if fields}
     anthropic, google, openai = (extras.get(family, {}) for family in ("anthropic", "google", "openai"))
     if not known:

@@ -113,7 +113,7 @@ class Turn:
             self.grouping.close()
 
     def image(self, mime: str, data: str, extras: Extras) -> None:
-        """An image, which always comes whole. Its text is a piece of a data URL: no place holds just that, so it has no slot."""
+        """An image, which comes whole. Its data is a piece of a URL: no place holds just that, so it has no slot."""
         self.end_prose()
         part = self._begin("media", mime=mime, extras=extras)
         if data:

@@ -31,7 +31,6 @@ from headgate.model.prompt import (
     Tool,
     ToolCall,
     ToolChoice,
-    ToolResult,
     foreign,
 )
 
@@ -286,7 +285,5 @@ def _names(prompt: Prompt) -> list[str]:
     if prompt.tool_choice is not None:
         names += prompt.tool_choice.names
     for message in prompt.messages:
-        for part in message.parts:
-            if isinstance(part, ToolCall) or (isinstance(part, ToolResult) and part.name):
-                names.append(part.name)
+        names.extend(part.name for part in message.parts if isinstance(part, ToolCall))
     return names
