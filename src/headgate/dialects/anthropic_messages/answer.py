@@ -9,6 +9,7 @@ from headgate.model.events import Answer, AnswerPart, Choice, Finished
 from headgate.model.prompt import Loss
 
 from . import blocks
+from .citations import write_citation
 from .errors import failed_body
 from .tables import DELTA_EXTRAS, FAMILY, MESSAGE_EXTRAS
 from .usage import write_usage
@@ -44,7 +45,7 @@ def _blocks(part: AnswerPart, number: int, ask: Ask) -> tuple[list[dict[str, Any
         case "text" | "refusal":
             block: dict[str, Any] = {"type": "text", "text": part.text}
             if part.citations:
-                block["citations"] = [blocks.citation(citation) for citation in part.citations]
+                block["citations"] = [write_citation(citation) for citation in part.citations]
             shown = [block] if part.text or part.citations else []
             return shown + _beside(part, "previous"), losses + blocks.uncarried(part.extras, "content")
         case "thinking":

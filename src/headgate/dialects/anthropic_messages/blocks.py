@@ -1,11 +1,10 @@
 """Parts of an answer as content blocks: what the streamed and the whole form share.
 
 Rules of this file:
-- `signature` is this dialect's opaque slot. A thought that the API did not sign is signed with a carrier of its own extras,
-  even of none: a thought of another family must never look like one that the API would have to verify.
+- `signature` is this dialect's opaque slot. A thought that the API did not sign is signed with a carrier of its
+  own extras, even of none: a thought of another family must never look like one that the API would have to verify.
 - An opaque value on a part that has no slot (Gemini's thoughtSignature of a call) travels in an empty thinking block
   beside it, whose carrier names the call ("of"; "previous" for a text). The reader lays it back on the part.
-- A citation's exact place and foreign extras ride in `encrypted_index`, opaque too.
 - `input` is an object. Arguments that are none are shown under "input", and listed.
 """
 
@@ -19,12 +18,9 @@ from headgate.dialects import carrier
 from headgate.dialects.base import Ask
 from headgate.dialects.naming import call_id, tool_id
 from headgate.model.events import Answer, Finished, Started
-from headgate.model.prompt import Citation, Extras, Loss, foreign
+from headgate.model.prompt import Extras, Loss, foreign
 
-from .tables import ANSWER_EXTRAS, CARRIED, FAMILY, STOP_WORDS, STOPS, UNKNOWN_STOP
-
-OURS = "headgate"
-"""The carrier's own family: where a carried value belongs ("of"), a citation's `start` and `end`."""
+from .tables import ANSWER_EXTRAS, CARRIED, FAMILY, OURS, STOP_WORDS, STOPS, UNKNOWN_STOP
 
 
 def signature(extras: Extras) -> str:
@@ -85,20 +81,6 @@ def tool_input(text: str) -> tuple[dict[str, Any], list[Loss]]:
     return {"input": value}, [Loss("tool_call.arguments", "not a JSON object: shown under 'input'", text)]
 
 
-def citation(given: Citation) -> dict[str, Any]:
-    own = given.extras.get(FAMILY, {}).get("citation")
-    if isinstance(own, dict):
-        return own
-    place = {name: at for name, at in (("start", given.start), ("end", given.end)) if at is not None}
-    return {
-        "type": "web_search_result_location",
-        "url": given.url or "",
-        "title": given.title,
-        "cited_text": given.quote or "",
-        "encrypted_index": carrier.wrap({**given.extras, OURS: place}),
-    }
-
-
 def message(started: Started | Answer, ask: Ask) -> dict[str, Any]:
     """A message without content, stop reason and usage."""
     return {
@@ -114,15 +96,16 @@ def message(started: Started | Answer, ask: Ask) -> dict[str, Any]:
 
 
 def stop_word(finished: Finished, called: bool, refused: bool) -> tuple[str, list[Loss]]:
-    """The stop reason to show. Calls that a model made are to be run, whatever word its provider ended with."""
+    """The stop reason to show: this API's own word if it said one. Calls that another provider's model made are to be
+    run, whatever word that provider ended with."""
     own = finished.extras.get(FAMILY, {}).get("stop_reason")
     if isinstance(own, str):
         return own, []
     stop = finished.stop
-    if stop == "stop" and (called or refused):
-        stop = "tool_use" if called else "refusal"
     if STOPS.get(finished.native) == stop:
         return finished.native, []
+    if stop == "stop" and (called or refused):
+        stop = "tool_use" if called else "refusal"
     if stop in STOP_WORDS:
         return STOP_WORDS[stop], []
     return UNKNOWN_STOP, [Loss("stop_reason", "this dialect has no such word", finished.native or stop)]

@@ -2,8 +2,8 @@
 
 Rules of this file:
 - Blocks may not interleave. One part at a time is shown; what another part says meanwhile waits. A text or a thought
-  gives way as soon as a part of another kind has something to show, and opens a second block if it goes on; a call never
-  does. Parts of one kind are shown in the order of their start, so texts join as they were told.
+  gives way as soon as a part of another kind has something to show, and opens a second block if it goes on; a call
+  never does. Parts of one kind are shown in the order of their start, so texts join as they were told.
 - A block opens when it has something to say: empty texts and thoughts are never shown, for the API refuses them when
   they come back.
 - message_delta waits for the end, where usage is known; message_start shows what usage was seen by then, else 0.
@@ -34,6 +34,7 @@ from headgate.model.prompt import Extras, Loss
 from headgate.model.usage import Usage
 
 from . import blocks
+from .citations import write_citation
 from .errors import failed_body, frame
 from .tables import DELTA_EXTRAS, FAMILY, MESSAGE_EXTRAS
 from .usage import write_usage
@@ -234,7 +235,7 @@ class Encoder:
             if event.text:
                 self._add("text_delta", "text", event.text)
             for citation in event.citations:
-                self._add("citations_delta", "citation", blocks.citation(citation))
+                self._add("citations_delta", "citation", write_citation(citation))
         elif part.group == "thinking":
             if event.text:
                 if not part.open:

@@ -68,6 +68,7 @@ def head(body: bytes) -> Head:
         max_output=seen.max_tokens,
         tools=bool(seen.tools),
         objects=tuple(dict.fromkeys(objects)),
+        body=body,
     )
 
 
@@ -88,6 +89,12 @@ def _files(value: Any) -> list[str]:
 
 
 def edits(head: Head, target: Target) -> Sequence[Edit]:
+    """The model. A field that the target refuses is refused here, where it can be named."""
+    if target.accepts.drop:
+        given = msgspec.json.decode(head.body, type=dict[str, Raw])
+        for name in sorted(target.accepts.drop & given.keys()):
+            if bytes(given[name]) != b"null":
+                raise BadRequest(f"{name} is not understood by this model's provider", param=name)
     if head.model == target.model:
         return ()
     return (Edit(name="model", path=("model",), value=msgspec.json.encode(target.model), present=True),)

@@ -7,8 +7,8 @@ Rules of this file:
 - Blocks that only this API knows are Native, whole.
 - Carriers (`headgate.dialects.carrier`) are unwrapped: those of thoughts into the thought's extras, those that name a
   call or the text before them into that part's extras.
-- A result with no call at all before it is refused. Which call it answers is not judged here: recordings show answers to
-  requests whose ids do not match.
+- A result with no call at all before it is refused. Which call it answers is not judged here: recordings show
+  answers to requests whose ids do not match.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from headgate.dialects import carrier
 from headgate.dialects.base import Json
 from headgate.errors import BadRequest
 from headgate.model.prompt import (
-    Citation,
     Extras,
     Media,
     Message,
@@ -35,10 +34,9 @@ from headgate.model.prompt import (
     ToolResult,
 )
 
-from .blocks import OURS
-from .decode import read_citation
+from .citations import read_citation
 from .read_params import parameters
-from .tables import FAMILY
+from .tables import FAMILY, OURS
 from .typed import Place
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
@@ -55,8 +53,9 @@ def read(json: Json) -> Prompt:
     messages = place.need("messages").items()
     called = False
     for message in messages:
-        prompt.messages += _message(message, called)
-        called = called or any(isinstance(part, ToolCall) for part in prompt.messages[-1].parts)
+        said = _message(message, called)
+        called = called or any(isinstance(part, ToolCall) for one in said for part in one.parts)
+        prompt.messages += said
     _lay_back(prompt)
     return prompt
 
@@ -122,27 +121,8 @@ def _text(place: Place) -> Part:
     cited = place.get("citations")
     return Text(
         text=place.need("text").text(),
-        citations=[_citation(item) for item in cited.items()] if cited is not None else [],
+        citations=[read_citation(item.object()) for item in cited.items()] if cited is not None else [],
         extras=place.rest(("type", "text", "citations")),
-    )
-
-
-def _citation(place: Place) -> Citation:
-    native = place.object()
-    opaque = native.get("encrypted_index")
-    carried = carrier.unwrap(opaque) if isinstance(opaque, str) else None
-    if carried is None:
-        return read_citation(native)
-    given = read_citation(native)
-    span = carried.pop(OURS, {})
-    start, end = span.get("start"), span.get("end")
-    return Citation(
-        url=given.url or None,
-        title=given.title,
-        quote=given.quote or None,
-        start=start if isinstance(start, int) else None,
-        end=end if isinstance(end, int) else None,
-        extras=carried,
     )
 
 

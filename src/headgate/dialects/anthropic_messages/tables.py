@@ -11,6 +11,22 @@ from __future__ import annotations
 from headgate.model.events import PartKind, Stop
 
 FAMILY = "anthropic"
+OURS = "headgate"
+"""The carrier's own family: where a carried value belongs ("of"), a citation's `start` and `end`."""
+
+EVENTS = frozenset(
+    (
+        "message_start",
+        "message_delta",
+        "message_stop",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "ping",
+        "error",
+    )
+)
+"""Events whose members we read: a wrong type in one is malformed. In any other it is nobody's business."""
 
 STOPS: dict[str, Stop] = {
     "end_turn": "stop",
@@ -132,7 +148,7 @@ SERVICE_TIER_WORDS = {"auto": "auto", "default": "standard_only", "priority": "a
 ANSWER_TIERS = frozenset(("standard", "priority", "batch"))
 
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
-"""Effort -> thinking budget in tokens, for models that are told one. Read backwards: a budget up to N is this effort."""
+"""Effort -> thinking budget in tokens, for models that are told one. Backwards: a budget up to N is this effort."""
 MIN_BUDGET = 1024
 EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 """Neutral effort -> `output_config.effort`."""
@@ -185,3 +201,4 @@ ANSWER_EXTRAS = frozenset(("caller", "toolset_name"))
 DELTA_EXTRAS = ("container", "stop_details")
 MESSAGE_EXTRAS = ("context_management", "input_transformations", "diagnostics")
 """What a finish carries beside stop reason and sequence: in the stream inside `delta`, and beside it."""
+FINISH_EXTRAS = DELTA_EXTRAS + MESSAGE_EXTRAS
