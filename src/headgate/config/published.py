@@ -1,8 +1,8 @@
 """The schema as others read it: JSON Schema for editors, tables for people. Derived, and imported when asked for.
 
 Rules of this file:
-- What the JSON Schema takes, the reader takes: `${...}` may stand in place of any single value, nothing (null) in place of
-  whatever has a default. Where a text is wanted the reader takes more: whatever is written, also 7 and true.
+- What the JSON Schema takes, the reader takes: `${...}` may stand in place of any single value, nothing (null) in place
+  of whatever has a default. Where a text is wanted the reader takes more: whatever is written, also 7 and true.
 """
 
 from __future__ import annotations
