@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from fakes import Upstream
 from hypothesis import HealthCheck, settings
+from running import Running, sites
 
 import recordings
 
@@ -23,3 +27,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    fake = Upstream()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture(scope="session")
+def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One gateway for the tests that need no config of their own: a site for each upstream dialect."""
+    running = Running(tmp_path_factory.mktemp("gateway"), {"providers": sites(upstream.url)})
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def script(upstream: Upstream) -> Upstream:
+    """The upstream, with nothing scripted and nothing seen."""
+    upstream.reset()
+    return upstream

@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._paused = False
         self._inflate: zlib._Decompress | None = None
+        self._inflating = False
         self._keep = False
         self._sent = False
 
@@ -256,6 +257,8 @@ class Connection(asyncio.Protocol):
             if self._error is not None:
                 raise self._error
             if self._done:
+                if self._inflate is not None and not self._inflate.eof and self._inflating:
+                    raise UpstreamTruncated("the upstream's compressed answer ended before its end")
                 return b""
             await self._wait(seconds, "send the rest of its answer")
 
@@ -273,11 +276,13 @@ class Connection(asyncio.Protocol):
         """One bounded step of decompression: a bomb meets the reader's limit before it meets our memory."""
         assert self._inflate is not None
         packed = self._chunks.popleft()
+        self._inflating = True
         self._buffered -= len(packed)
         try:
             data = self._inflate.decompress(packed, INFLATE_STEP)
         except zlib.error as error:
-            raise UpstreamMalformed("the upstream's compressed answer is damaged") from error
+            self._error = UpstreamMalformed("the upstream's compressed answer is damaged")
+            raise self._error from error
         if self._inflate.unconsumed_tail:
             self._chunks.appendleft(self._inflate.unconsumed_tail)
             self._buffered += len(self._inflate.unconsumed_tail)

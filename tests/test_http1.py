@@ -1,0 +1,218 @@
+"""The HTTP/1.1 client against a real socket: framings, reuse, deadlines, and every way an upstream can break off."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+from fakes import Reply, Upstream
+from headgate.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
+from headgate.http1 import Pool
+from headgate.net import Call, Deadlines, Origin
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    pool = Pool()
+    yield pool
+    pool.close()
+    await asyncio.sleep(0)
+
+
+def call(upstream: Upstream, body: bytes | AsyncIterator[bytes] = b"{}", **deadlines: float) -> Call:
+    return Call(
+        method="POST",
+        origin=Origin("http", "127.0.0.1", upstream.port),
+        path="/v1/x?y=1",
+        headers=[(b"content-type", b"application/json"), (b"authorization", b"Bearer k")],
+        body=body,
+        deadlines=Deadlines(**deadlines),
+    )
+
+
+async def whole(pool: Pool, request: Call) -> bytes:
+    response = await pool(request)
+    try:
+        return b"".join([part async for part in parts(response)])
+    finally:
+        response.close()
+
+
+async def parts(response: object) -> AsyncIterator[bytes]:
+    while data := await response.read():  # type: ignore[attr-defined]
+        yield data
+
+
+async def test_a_request_is_what_was_asked_and_the_connection_is_used_again(pool: Pool, script: Upstream) -> None:
+    script.script(Reply(pieces=[b"one"]), Reply(pieces=[b"t", b"wo"], chunked=True))
+    before = script.connections
+    assert await whole(pool, call(script, b'{"a":1}')) == b"one"
+    assert await whole(pool, call(script)) == b"two"
+    assert script.connections - before == 1
+    seen = script.requests[0]
+    assert (seen.method, seen.path, seen.body) == ("POST", "/v1/x?y=1", b'{"a":1}')
+    assert seen.headers == [
+        ("host", f"127.0.0.1:{script.port}"),
+        ("content-type", "application/json"),
+        ("authorization", "Bearer k"),
+        ("content-length", "7"),
+    ]
+
+
+async def test_an_upload_is_chunked_when_its_length_is_not_known(pool: Pool, script: Upstream) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"abc"
+        yield b""
+        yield b"d" * 100_000
+
+    script.script(Reply(pieces=[b"ok"]))
+    assert await whole(pool, call(script, body())) == b"ok"
+    assert script.requests[0].body == b"abc" + b"d" * 100_000
+
+
+BROKEN: dict[str, tuple[Reply, type[UpstreamError]]] = {
+    "closed before answering": (Reply(raw=b"", after="close"), UpstreamUnreachable),
+    "reset before answering": (Reply(raw=b"", after="reset"), UpstreamUnreachable),
+    "closed in the head": (Reply(raw=b"HTTP/1.1 200 OK\r\ncontent-", after="close"), UpstreamTruncated),
+    "closed in a counted body": (Reply(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", after="close"), UpstreamTruncated),
+    "closed in a chunked body": (Reply(pieces=[b"abc"], chunked=True, after="close"), UpstreamTruncated),
+    "reset in the body": (Reply(pieces=[b"abc"], chunked=True, after="reset"), UpstreamTruncated),
+    "not HTTP": (Reply(raw=b"SSH-2.0-OpenSSH\r\n\r\n", after="close"), UpstreamMalformed),
+    "a bad chunk size": (Reply(raw=b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", after="hang"), UpstreamMalformed),
+    "endless header": (Reply(raw=b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000, after="hang"), UpstreamMalformed),
+    "endless headers": (Reply(raw=b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 5000, after="hang"), UpstreamMalformed),
+    "a storm of interim answers": (Reply(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 100, after="hang"), UpstreamMalformed),
+    "silence": (Reply(raw=b"", after="hang"), UpstreamTimeout),
+    "silence in the body": (Reply(pieces=[b"abc"], chunked=True, after="hang"), UpstreamTimeout),
+    "damaged compression": (
+        Reply(headers={"content-encoding": "gzip"}, pieces=[b"not gzip at all"]),
+        UpstreamMalformed,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_answer_is_one_typed_error_in_time(name: str, pool: Pool, script: Upstream) -> None:
+    reply, error = BROKEN[name]
+    script.script(reply)
+    began = time.monotonic()
+    with pytest.raises(error):
+        await whole(pool, call(script, headers=0.3, idle=0.3))
+    assert time.monotonic() - began < 2
+    assert pool.open_connections == 0
+
+
+async def test_a_body_without_length_ends_with_the_connection(pool: Pool, script: Upstream) -> None:
+    script.script(Reply(raw=b"HTTP/1.1 200 OK\r\n\r\nall of it", after="close"))
+    assert await whole(pool, call(script)) == b"all of it"
+    assert pool.open_connections == 0
+
+
+async def test_interim_answers_are_skipped(pool: Pool, script: Upstream) -> None:
+    script.script(Reply(raw=b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"))
+    response = await pool(call(script))
+    assert (response.status, response.headers) == (200, [(b"content-length", b"2")])
+    assert await response.read() == b"ok"
+    response.close()
+
+
+async def test_a_stale_connection_is_replaced_without_the_caller_noticing(pool: Pool, script: Upstream) -> None:
+    """The upstream closes an idle connection just when we use it again: no byte came, so the request goes out anew."""
+    script.script(Reply(pieces=[b"one"]), Reply(raw=b"", after="close"), Reply(pieces=[b"two"]))
+    assert await whole(pool, call(script)) == b"one"
+    assert await whole(pool, call(script)) == b"two"
+
+
+async def test_a_connection_closed_while_idle_is_not_used(pool: Pool, script: Upstream) -> None:
+    script.script(Reply(pieces=[b"one"], after="close"), Reply(pieces=[b"two"]))
+    assert await whole(pool, call(script)) == b"one"
+    await asyncio.sleep(0.05)
+    assert await whole(pool, call(script)) == b"two"
+    assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_compressed_answers_are_opened(encoding: str, pool: Pool, script: Upstream) -> None:
+    text = b"some text " * 1000
+    packed = gzip.compress(text) if encoding == "gzip" else zlib.compress(text)
+    script.script(Reply(headers={"content-encoding": encoding}, pieces=[packed[i : i + 7] for i in range(0, len(packed), 7)]))
+    assert await whole(pool, call(script)) == text
+
+
+async def test_a_decompression_bomb_meets_the_readers_limit_first(pool: Pool, script: Upstream) -> None:
+    script.script(Reply(headers={"content-encoding": "gzip"}, pieces=[gzip.compress(b"\0" * 50_000_000)]))
+    with pytest.raises(UpstreamMalformed):
+        await pool.fetch(call(script), limit=1_000_000)
+
+
+async def test_closing_early_ends_the_upstreams_work(pool: Pool, script: Upstream) -> None:
+    script.script(Reply(pieces=[b"abc"], chunked=True, after="hang"))
+    response = await pool(call(script))
+    assert await response.read() == b"abc"
+    response.close()
+    assert await asyncio.to_thread(script.requests[0].closed.wait, 1)
+
+
+async def test_cancelling_ends_the_upstreams_work(pool: Pool, script: Upstream) -> None:
+    script.script(Reply(raw=b"", after="hang"))
+    task = asyncio.get_running_loop().create_task(whole(pool, call(script)))
+    while not script.requests:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(script.requests[0].closed.wait, 1)
+    assert pool.open_connections == 0
+
+
+async def test_a_limit_on_all_reads_holds_although_bytes_keep_coming(pool: Pool, script: Upstream) -> None:
+    """A stream of pings is not a first token."""
+    script.script(Reply(pieces=[b": ping\n\n"] * 50, chunked=True, pause=0.05))
+    response = await pool(call(script))
+    response.limit(0.3)
+    began = time.monotonic()
+    with pytest.raises(UpstreamTimeout):
+        while await response.read():
+            pass
+    assert time.monotonic() - began < 1
+    response.close()
+
+
+async def test_nobody_listens(pool: Pool) -> None:
+    origin = Origin("http", "127.0.0.1", 1)
+    with pytest.raises(UpstreamUnreachable) as caught:
+        await pool(Call(method="GET", origin=origin, path="/", headers=[]))
+    assert caught.value.code == "connection_refused"
+    assert "127.0.0.1" not in caught.value.message
+
+
+async def test_a_name_that_does_not_resolve(pool: Pool) -> None:
+    with pytest.raises(UpstreamUnreachable):
+        await pool(Call(method="GET", origin=Origin("http", "no-such-host.invalid", 80), path="/", headers=[]))
+
+
+async def test_a_line_break_in_a_header_never_becomes_a_second_header(pool: Pool, script: Upstream) -> None:
+    request = call(script)
+    request.headers.append((b"x", b"a\r\ny: b"))
+    with pytest.raises(UpstreamMalformed):
+        await pool(request)
+
+
+async def test_back_pressure_reaches_the_upstream(pool: Pool, script: Upstream) -> None:
+    """A reader that does not read makes the sender wait: what is buffered is bounded."""
+    script.script(Reply(pieces=[b"x" * 100_000] * 400, chunked=True))
+    response = await pool(call(script))
+    await asyncio.sleep(0.3)
+    assert response._connection is not None
+    assert response._connection._buffered < 2_000_000
+    size = 0
+    while data := await response.read():
+        size += len(data)
+    assert size == 40_000_000
+    response.close()
