@@ -1,4 +1,4 @@
-"""Options of the commands whose work is done elsewhere: that is imported when it is called, asking for help is cheap."""
+"""Options of the commands whose work is done elsewhere, in a module that is imported when it is called."""
 
 from __future__ import annotations
 

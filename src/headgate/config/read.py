@@ -167,19 +167,20 @@ class Reader:
             return self._wrong(node, path, "the list is empty")
         if _INVALID in values:
             return _INVALID
-        if isinstance(item.type, type) and issubclass(item.type, Section) and item.type.unique:
-            return self._distinct(tuple(values), item.type.unique, path)
-        return tuple(values)
+        unique = getattr(item.type, "unique", ())
+        distinct = [self._distinct(values, field, path) for field in unique]
+        return tuple(values) if all(distinct) else _INVALID
 
-    def _distinct(self, values: tuple[Any, ...], field: str, path: str) -> Any:
+    def _distinct(self, values: list[Any], field: str, path: str) -> bool:
         seen: dict[str, int] = {}
         for index, value in enumerate(values):
             name = getattr(value, field)
             first = seen.setdefault(name, index)
             if first != index:
                 where = f"{path}[{index}]"
-                self._fault(self.marks[where], where, f"the {field} `{name}` stands twice", f"first at {path}[{first}]")
-        return values if len(seen) == len(values) else _INVALID
+                which = f"the {field}" if isinstance(name, Secret) else f"the {field} `{name}`"
+                self._fault(self.marks[where], where, f"{which} stands twice", f"first at {path}[{first}]")
+        return len(seen) == len(values)
 
     def _dict(self, node: Node, kind: Kind, path: str) -> Any:
         if not isinstance(node, Map):

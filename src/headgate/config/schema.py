@@ -38,8 +38,8 @@ class Section(Struct, frozen=True, kw_only=True):
 
     shorthand: ClassVar[str | None] = None
     """The field that a text in place of the mapping stands for."""
-    unique: ClassVar[str | None] = None
-    """The field that tells the members of a list of these apart."""
+    unique: ClassVar[tuple[str, ...]] = ()
+    """Fields of which each tells the members of a list of these apart."""
 
 
 class Tls(Section, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ class Model(Section, frozen=True, kw_only=True):
 
 
 class Key(Section, frozen=True, kw_only=True):
-    unique: ClassVar[str | None] = "name"
+    unique: ClassVar[tuple[str, ...]] = ("name", "key")
 
     name: Annotated[Name, "How records and reports call it."]
     key: Annotated[Secret, forms.KEY, "The key itself."]
@@ -132,7 +132,7 @@ class Key(Section, frozen=True, kw_only=True):
 
 
 class Guard(Section, frozen=True, kw_only=True):
-    unique: ClassVar[str | None] = "name"
+    unique: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Annotated[Name, "How findings call it."]
     pattern: Annotated[Name, "A regular expression (RE2 syntax)."]
