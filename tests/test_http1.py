@@ -17,6 +17,12 @@ from headgate.net import Call, Deadlines, Origin
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both event loops: their transports differ."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 @pytest.fixture
 async def pool() -> AsyncIterator[Pool]:
     pool = Pool()
