@@ -23,7 +23,7 @@ from headgate.dialects.base import Ask, Json
 from headgate.dialects.naming import call_id
 from headgate.dialects.openai_chat import reasoning
 from headgate.dialects.openai_chat.errors import failed_body
-from headgate.dialects.openai_chat.tables import FINISHES, UNSAID
+from headgate.dialects.openai_chat.shown import annotation, answer_id, audio, finish_word, image, legacy, text_extras
 from headgate.dialects.openai_chat.usage import write_usage
 from headgate.model.events import (
     Event,
@@ -36,42 +36,10 @@ from headgate.model.events import (
     UsageSeen,
     merged,
 )
-from headgate.model.prompt import Citation, Extras, Loss
+from headgate.model.prompt import Extras, Loss
 from headgate.model.usage import Usage
 
 _encode = msgspec.json.encode
-
-
-def answer_id(given: str, ask: Ask) -> str:
-    return given or "chatcmpl-" + ask.id.removeprefix("req_")
-
-
-def legacy(ask: Ask) -> bool:
-    return ask.prompt is not None and ask.prompt.legacy_functions
-
-
-def finish_word(event_stop: str, extras: Extras) -> tuple[str, Loss | None]:
-    """finish_reason, and what it leaves unsaid. This dialect's own word passes verbatim."""
-    own = extras.get("openai", {}).get("finish_reason")
-    if isinstance(own, str):
-        return own, None
-    word = FINISHES[event_stop]  # type: ignore[index]
-    return word, Loss("finish_reason", f"only {word!r} can be said here", event_stop) if event_stop in UNSAID else None
-
-
-def annotation(citation: Citation, base: int) -> Json | None:
-    """`url_citation`, whose offsets count in the whole content; None for a citation without a URL."""
-    if citation.url is None:
-        return None
-    found: Json = {
-        "end_index": base + (citation.end or 0),
-        "start_index": base + (citation.start or 0),
-        "title": citation.title or "",
-        "url": citation.url,
-    }
-    if citation.quote:
-        found["content"] = citation.quote
-    return {"type": "url_citation", "url_citation": found}
 
 
 class _Part(Struct):
@@ -386,25 +354,3 @@ def _logprobs(event: PartDelta, key: bytes) -> bytes:
         return b""
     both = {"content": None, "refusal": None, key.decode(): list(event.logprobs)}
     return _encode(both)
-
-
-def text_extras(extras: Extras) -> tuple[Extras, list[Loss]]:
-    """What of a text's extras a client can bring back in a carrier. The transcript mark is told by its place."""
-    kept = {family: fields for family, fields in extras.items() if family != "openai" and fields}
-    rest = {key: value for key, value in extras.get("openai", {}).items() if key != "transcript"}
-    return kept, [Loss(f"answer.{key}", "a text here has no such member", value) for key, value in rest.items()]
-
-
-def audio(mime: str, data: str, extras: Extras, answer: str) -> Json | None:
-    """A sound as `message.audio` without its transcript; None for what is no sound."""
-    if not mime.startswith("audio/"):
-        return None
-    held = extras.get("openai", {}).get("audio")
-    held = held if isinstance(held, dict) else {}
-    return {"id": held.get("id", "audio_" + answer), "data": data, "expires_at": held.get("expires_at", 0)}
-
-
-def image(mime: str, data: str, extras: Extras) -> Json | None:
-    """An image as an entry of `images`; None for what is no image."""
-    url = f"data:{mime};base64,{data}" if data else extras.get("openai", {}).get("url")
-    return {"type": "image_url", "image_url": {"url": url}} if mime.startswith("image/") and url else None

@@ -77,7 +77,7 @@ class Message:
                 turn.say("text", content, (*path, "content"))
             else:
                 self._blocks(turn, listing(content, "content"), (*path, "content"))
-        if len(said) > 1 and said.keys() != {"role", "content"}:
+        if len(said) > ("content" in said) + ("role" in said):
             self._rarer(turn, said, path)
         if document.get("citations") or document.get("search_results"):
             self._sources(turn, document)

@@ -1,9 +1,10 @@
 """Token counts of Chat Completions, read into the neutral form and written back.
 
 Rules of this file:
-- `prompt_tokens` includes cached tokens, `completion_tokens` includes reasoning. Two known exceptions are put
-  right: xAI and Gemini's OpenAI endpoint leave thoughts out of `completion_tokens` but count them in
-  `total_tokens`; a prompt count smaller than its cached part leaves the cached tokens out.
+- `prompt_tokens` includes cached tokens, `completion_tokens` includes reasoning. Where the counts show that they do not,
+  they are put right: xAI and Gemini's OpenAI endpoint leave thoughts out of `completion_tokens` but count them in
+  `total_tokens`; a prompt smaller than its cached part leaves that out. Tokens said to be both read from and written to a
+  cache (OpenRouter says so of Gemini) are counted as read.
 - A count may be null or absent (0). A count of another type is malformed: money hangs on it.
 """
 
@@ -53,14 +54,16 @@ def read_usage(usage: dict[str, Any], tier: Any = None) -> Usage:
     written = _count(prompt, "cache_write_tokens", "cache_creation_tokens") or _count(
         usage, "cache_creation_input_tokens"
     )
+    if max(read, written) > said:
+        said += read + written
     searches = _count(_details(usage, "server_tool_use_details"), "web_search_requests") or _count(
         usage, "num_search_queries"
     )
     return Usage(
-        input=said if said >= read + written else said + read + written,
+        input=said,
         output=output,
         cache_read=read,
-        cache_write=written,
+        cache_write=min(written, said - read),
         reasoning=min(reasoning, output),
         input_audio=_count(prompt, "audio_tokens"),
         output_audio=_count(completion, "audio_tokens"),

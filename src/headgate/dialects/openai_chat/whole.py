@@ -7,8 +7,8 @@ from typing import Any
 from headgate.dialects.base import Ask, Json
 from headgate.dialects.naming import call_id
 from headgate.dialects.openai_chat import reasoning
-from headgate.dialects.openai_chat.encode import annotation, answer_id, audio, finish_word, image, legacy, text_extras
 from headgate.dialects.openai_chat.errors import failed_body
+from headgate.dialects.openai_chat.shown import annotation, answer_id, audio, finish_word, image, legacy, text_extras
 from headgate.dialects.openai_chat.usage import write_usage
 from headgate.model.events import Answer, AnswerPart, Choice
 from headgate.model.prompt import Loss, Thinking
