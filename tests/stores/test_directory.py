@@ -113,7 +113,8 @@ def test_a_stale_directory_lets_nobody_in() -> None:
 
 
 def test_declared_keys_are_merged_in_and_win() -> None:
-    """What the config declares cannot be revoked or renamed in the store; a declared key may be expired or revoked as well."""
+    """What the config declares cannot be revoked or renamed in the store; a declared key may be expired or revoked as
+    well."""
     keys = CountedKeys()
     keys.add(rows.key(name="stored"))
     declared = [

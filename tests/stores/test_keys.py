@@ -21,7 +21,8 @@ ENTROPY = st.binary(min_size=32, max_size=64)
 
 @given(ENTROPY)
 def test_a_key_is_well_formed(entropy: bytes) -> None:
-    """Prefix, 32 characters of chance, 6 of checksum, all of base 62: selected whole by a double click, safe in URLs."""
+    """Prefix, 32 characters of chance, 6 of checksum, all of base 62: selected whole by a double click, safe in
+    URLs."""
     key = keys.make(entropy)
     assert len(key) == 6 + 32 + 6
     assert key.startswith("sk-hg-") and key[6:].isalnum() and key.isascii()

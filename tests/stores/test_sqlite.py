@@ -1,4 +1,5 @@
-"""The stores in SQLite keep the contracts; and what is SQLite's own: files, migrations, other processes, a busy interpreter."""
+"""The stores in SQLite keep the contracts; and what is SQLite's own: files, migrations, other processes, a busy
+interpreter."""
 
 from __future__ import annotations
 
@@ -81,7 +82,8 @@ def test_only_the_owner_may_read_the_files(stores: Stores, path: Path) -> None:
 
 
 def test_an_acknowledged_commit_survives_a_power_cut(stores: Stores) -> None:
-    """The spool drops its segments on the word of the ledger: each commit is synced (2 is FULL), not only the checkpoints."""
+    """The spool drops its segments on the word of the ledger: each commit is synced (2 is FULL), not only the
+    checkpoints."""
     assert stores.ledger._writer.number("PRAGMA synchronous") == 2
 
 
@@ -188,8 +190,9 @@ def test_reports_while_rows_are_written(stores: Stores) -> None:
 
 
 def test_a_busy_interpreter_does_not_starve_it(stores: Stores) -> None:
-    """While another thread computes without a pause, a batch of 512 rows still takes well below a second: each statement has to
-    win the interpreter lock back (5 ms at worst), so there must be few of them. One a row would take 2.5 s."""
+    """While another thread computes without a pause, a batch of 512 rows still takes well below a second: each
+    statement has to win the interpreter lock back (5 ms at worst), so there must be few of them. One a row would take
+    2.5 s."""
     records = [record for n in range(256) for record in (rows.request(f"r{n}"), rows.attempt(f"a{n}", f"r{n}"))]
     stop = threading.Event()
 

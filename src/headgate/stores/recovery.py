@@ -1,4 +1,4 @@
-"""What a dead process left in the spool: its records go to the ledger, and requests that were under way are closed.
+"""Requests that a dead process left under way, and how they are closed.
 
 A request is under way from its first Opened until its RequestRow. One whose process died gets a RequestRow (outcome
 "failed", error "gateway_crash") and, for the attempt that had not ended, an AttemptRow that charges the estimated
@@ -9,22 +9,15 @@ gives the same rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TypeAlias
-
-import structlog
 
 from headgate.model.record import Allocation, AttemptRow, Opened, Record, RequestRow
 from headgate.model.usage import Usage
-
-from . import segment
 
 Price: TypeAlias = Callable[[str, str, Usage, float], tuple[int | None, str | None]]
 """(provider, target, usage, at) -> (nano-dollars or None, which price was used or None)."""
 
 CRASH = "gateway_crash"
-
-_log = structlog.get_logger("headgate.spool")
 
 
 class UnderWay:
@@ -60,7 +53,7 @@ def _closing(records: list[Record], price: Price) -> list[Record]:
     last = opened[-1]
     rows: list[Record] = []
     if len(opened) > len(attempts):
-        lost = _lost(last, len(attempts) + 1, price)
+        lost = _lost(last, len(opened), price)
         attempts.append(lost)
         rows.append(lost)
         if lost.cost is not None:
@@ -84,7 +77,7 @@ def _closing(records: list[Record], price: Price) -> list[Record]:
             error=CRASH,
             provider=last.provider,
             target=last.target,
-            attempts=len(attempts),
+            attempts=max(len(opened), len(attempts)),
             usage=used[-1].usage if used else None,
             charge=None if None in costs else sum(cost for cost in costs if cost is not None),
             estimated=True,
@@ -112,30 +105,3 @@ def _lost(opened: Opened, number: int, price: Price) -> AttemptRow:
         estimated=True,
         price=price_name,
     )
-
-
-def replay(folder: Path, owner: str, write: Callable[[list[Record]], None], price: Price, batch: int) -> int:
-    """Bring all that a dead owner left to the ledger and remove its files; the number of damaged lines. The caller
-    holds the owner's lock. Files go oldest first: what is left of an interrupted removal then never shows a closed
-    request as open."""
-    under_way = UnderWay()
-    damaged = 0
-    done: list[Path] = []
-    for path in segment.files_of(folder, owner):
-        reader = segment.Reader(path)
-        try:
-            if not reader.ours:
-                _log.error("left a file of another format alone", file=path.name)
-                continue
-            while (found := reader.read(reader.size(), batch))[1] > reader.offset:
-                records, reader.offset = found
-                write(records)
-                under_way.feed(records)
-            damaged += reader.damaged
-            done.append(path)
-        finally:
-            reader.close()
-    write(under_way.crashed(price))
-    for path in (*folder.glob(f"{owner}-*.new"), *done):
-        path.unlink()
-    return damaged

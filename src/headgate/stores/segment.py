@@ -1,10 +1,10 @@
 """The files of the spool: what a line is, how lines are read back, whose files they are.
 
 Rules of this file:
-- One line is one append: `CRC-32 of the body, 8 hex digits` SPACE `JSON array of records` LF. It counts whole or not
-  at all. JSON has no raw LF, so that after a damaged line the next one is found again.
-- Files are named OWNER-NNNNNNNN.log and read in that order. Number 0 is the owner's checkpoint: the records of
-  requests that were under way when the last segment was dropped (see spool.py).
+- One line is one append: `CRC-32 of the body, 8 hex digits` SPACE `JSON array of records` LF. It counts whole or not at
+  all. JSON has no raw LF, so that after a damaged line the next one is found again.
+- Files are named OWNER-NNNNNNNN.log and read in that order. Number 0 is the owner's checkpoint: the records of requests
+  that were under way when its last segment was dropped (feed.py).
 - The first line of a file names the format. A file of a format that is not ours is left alone, loudly.
 - Each owner (one open spool) holds an flock on OWNER.lock for its life: the operating system releases it however the
   process dies.
@@ -15,7 +15,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -53,62 +54,59 @@ class Damaged(ValueError):
 
 
 class Reader:
-    """Reads one file from its start, and remembers how far. `damaged` counts lines that were skipped."""
+    """Reads one file from its start, and remembers how far: `offset`. `damaged` counts lines that were skipped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.offset = 0
         self.damaged = 0
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.ours = os.pread(self._file, len(MAGIC), 0) == MAGIC
-        if self.ours:
-            self.offset = len(MAGIC)
+        self.offset = len(MAGIC)
 
     def close(self) -> None:
         os.close(self._file)
 
-    def size(self) -> int:
-        return os.fstat(self._file).st_size
-
-    def read(self, until: int, limit: int) -> tuple[list[Record], int]:
-        """At least one line's and about `limit` records between `offset` and `until`, and the offset after them. Lines
-        that cannot be read are reported and skipped; what follows the last LF is a torn line. Empty at `until`."""
+    def read(self, until: int, limit: int) -> list[Record]:
+        """About `limit` records from `offset`, which then stands behind them; none if no whole line ends before
+        `until`. Lines that cannot be read are reported and skipped."""
         records: list[Record] = []
-        offset = self.offset
-        while offset < until and len(records) < limit:
-            for line, end in self._lines(offset, until):
-                records += self._records(line, end)
-                offset = end
+        while len(records) < limit and (lines := self._lines(until)):
+            for line in lines:
+                self.offset += len(line) + 1
+                records += self._records(line)
                 if len(records) >= limit:
                     break
-        return records, offset
+        return records
 
-    def _lines(self, offset: int, until: int) -> Iterator[tuple[bytes, int]]:
-        """The whole lines of the next chunk, each with the offset after it; at the end of all, the torn rest."""
+    def _lines(self, until: int) -> list[bytes]:
+        """The whole lines of the next chunk."""
         size = _CHUNK
         while True:
-            chunk = os.pread(self._file, min(size, until - offset), offset)
-            if not chunk:
-                raise OSError(errno.EIO, "the file has shrunk", str(self.path))
-            if (last := chunk.rfind(b"\n")) >= 0 or offset + len(chunk) >= until:
-                break
+            chunk = os.pread(self._file, min(size, until - self.offset), self.offset)
+            if (last := chunk.rfind(b"\n")) >= 0:
+                return chunk[:last].split(b"\n")
+            if len(chunk) < size:
+                return []
             size *= 4
-        for line in chunk[: last + 1].split(b"\n")[:-1]:
-            offset += len(line) + 1
-            yield line, offset
-        rest = chunk[last + 1 :]
-        if rest and offset + len(rest) == until:
-            yield rest, until
 
-    def _records(self, line: bytes, end: int) -> list[Record]:
+    def end(self, size: int) -> None:
+        """The file is complete: what stands after the last LF is a line that was torn."""
+        if self.offset < size:
+            self._report("a torn line")
+            self.offset = size
+
+    def _records(self, line: bytes) -> list[Record]:
         try:
             return unframe(line)
         except msgspec.ValidationError as error:
             set_aside(self.path.parent, line, str(error))
         except ValueError as error:
-            self.damaged += 1
-            _log.warning("skipped a damaged line", file=self.path.name, end=end, why=str(error))
+            self._report(str(error))
         return []
+
+    def _report(self, why: str) -> None:
+        self.damaged += 1
+        _log.warning("skipped a damaged line", file=self.path.name, before=self.offset, why=why)
 
 
 def set_aside(folder: Path, line: bytes, why: str) -> None:
@@ -152,15 +150,30 @@ def name(owner: str, number: int) -> str:
     return f"{owner}-{number:08d}.log"
 
 
+def number(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
+
+
 def files_of(folder: Path, owner: str) -> list[Path]:
     """An owner's files in the order of their writing."""
     return sorted(folder.glob(f"{owner}-*.log"))
 
 
 def owners(folder: Path) -> list[str]:
-    """All owners that left a lock or a segment here, oldest first."""
+    """All owners that have a lock or a segment here, oldest first."""
     locks = {path.stem for path in folder.glob("*.lock")}
     return sorted(locks | {path.stem.rpartition("-")[0] for path in folder.glob("*-*.log")})
+
+
+def total(folder: Path) -> int:
+    """Bytes of all segments."""
+    sizes = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".log"):
+                with suppress(FileNotFoundError):  # dropped meanwhile
+                    sizes += entry.stat().st_size
+    return sizes
 
 
 def claim(folder: Path, owner: str) -> int | None:

@@ -1,8 +1,8 @@
 """The ledger: rows in, sums out. Rows are kept once by id, whoever sends them again.
 
-Rows go in as `INSERT ... VALUES (...), (...), ...` of up to 24 rows: the driver lets go of the interpreter lock at
-each statement and must win it back from the event loop, so that one statement a row makes a busy gateway's ledger fall
-behind (measured: tests/stores/test_sqlite.py, `test_a_busy_interpreter_does_not_starve_it`).
+Rows go in as `INSERT ... VALUES (...), (...), ...` of up to 128 rows: the driver lets go of the interpreter lock at
+each statement and must win it back from the event loop (5 ms when that is busy), so that one statement a row makes a
+busy gateway's ledger fall behind; and more rows would keep the event loop waiting while their values are put together.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from headgate.stores.base import UsageLine
 from .connection import Connection
 
 T = TypeVar("T")
-_CHUNKS = (24, 4, 1)
-"""Rows in one statement: SQLite before 3.32 takes 999 values, and our widest row has 32."""
+_ROWS = 128
 _json = msgspec.json.Encoder().encode
 
 GROUPS = {
@@ -50,18 +49,16 @@ class _Table:
 
     def __init__(self, name: str, columns: str, values: Callable[[Any], tuple[object, ...]]) -> None:
         self._values = values
-        width = len(columns.split(","))
-        row = f"({', '.join('?' * width)})"
-        head = f"INSERT OR IGNORE INTO {name} ({columns}) VALUES "  # noqa: S608 - constants of this file
-        self._statements = {size: head + ", ".join([row] * size) for size in _CHUNKS}
+        self._width = len(columns.split(","))
+        self._row = f"({', '.join('?' * self._width)})"
+        self._head = f"INSERT OR IGNORE INTO {name} ({columns}) VALUES "  # noqa: S608 - constants of this file
 
     def insert(self, database: sqlite3.Connection, rows: Sequence[Any]) -> None:
-        begin = 0
-        while begin < len(rows):
-            size = next(size for size in _CHUNKS if size <= len(rows) - begin)
-            values = [value for row in rows[begin : begin + size] for value in self._values(row)]
-            database.execute(self._statements[size], values)
-            begin += size
+        most = min(_ROWS, database.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // self._width)
+        for begin in range(0, len(rows), most):
+            some = rows[begin : begin + most]
+            values = [value for row in some for value in self._values(row)]
+            database.execute(self._head + ", ".join([self._row] * len(some)), values)
 
 
 _REQUESTS = _Table(
