@@ -51,6 +51,7 @@ models:
     answer_model: alias
     dialect: openai_chat
   "yes": {targets: [openai/no]}
+  any/*: {targets: [openai/*, azure-eu/x-*-y]}
 keys:
   - {name: ci, key: "${CI_KEY}", tenant: team-7, models: ["gpt-4.1", "openai/*", "*"], scopes: [trail],
      expires: 2027-01-01}
@@ -217,12 +218,12 @@ class TestWhere:
         assert loaded.where("providers.azure-eu.settings.region") == "h.yaml:20:5"
         assert loaded.where("providers.openai.base_url") == "h.yaml:15:3"
         assert loaded.where("models.gpt-4.1.targets[1].model") == "h.yaml:30:39"
-        assert loaded.where("guards[0].pattern") == "h.yaml:40:34"
+        assert loaded.where("guards[0].pattern") == "h.yaml:41:34"
         assert loaded.where("nowhere") == "h.yaml:1:1"
 
     def test_an_error_about_a_path_reads_like_the_others(self) -> None:
         assert str(read(WHOLE, file="h.yaml").error("guards[0].pattern", "has no bound", "give max_length")) == (
-            "h.yaml:40:34: guards[0].pattern: has no bound (give max_length)"
+            "h.yaml:41:34: guards[0].pattern: has no bound (give max_length)"
         )
         assert str(Loaded(config=Config()).error("providers.openai", "no key")) == "providers.openai: no key"
 

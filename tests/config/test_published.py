@@ -78,7 +78,7 @@ def test_the_schema_is_a_schema() -> None:
         ("models: {a: {}}", False),
         ("models: {a: {targets: []}}", False),
         ("models: {a: {targets: [b]}}", False),
-        ("models: {'a*': {targets: [b/c]}}", False),
+        ("models: {'*a': {targets: [b/c]}}", False),
         ("models: {a: {targets: [{model: b/c, weight: 0}]}}", False),
         ("providers: {a/b: }", False),
         ("keys: [{name: a}]", False),

@@ -144,8 +144,8 @@ NETWORK = Form(name="network", read=_network, pattern=r"[0-9a-fA-F:.]+(/\d+)?", 
 PATH = Form(name="path", read=_matching(r"[\s\S]+", "a path"), pattern=r"[\s\S]+", is_path=True)
 
 SITE = named("provider name", r"[A-Za-z0-9][A-Za-z0-9._-]*", 'a name of letters, digits, ".", "_" and "-", without "/"')
-ALIAS = named("model name", r"[^\s*]+", 'a name without spaces and "*"')
-TARGET = named("target", r"[^\s/*]+/[^\s*]+", '"provider/model"', example="openai/gpt-4o-mini")
+ALIAS = named("model name", r"[^\s*]+\*?|\*", 'a name without spaces, or a pattern with one "*" at its end')
+TARGET = named("target", r"[^\s/*]+/([^\s*]*\*[^\s*]*|[^\s*]+)", '"provider/model"', example="openai/gpt-4o-mini")
 MODELS = named(
     "model pattern", r"[^\s*]+\*?|\*", 'a model name, or a pattern with one "*" at its end', example="openai/*"
 )

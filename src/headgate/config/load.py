@@ -10,7 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -104,7 +104,18 @@ def parse_config(data: bytes, file: Path, environment: Mapping[str, str]) -> Loa
                 for fault in faults
             ]
         )
-    return Loaded(config=_filled(config, reader.marks, environment), path=file, marks=reader.marks)
+    loaded = Loaded(config=_filled(config, reader.marks, environment), path=file, marks=reader.marks)
+    if stars := list(_stars(loaded)):
+        raise ConfigErrors(stars)
+    return loaded
+
+
+def _stars(loaded: Loaded) -> Iterator[ConfigError]:
+    for name, model in loaded.config.models.items():
+        for index, target in enumerate(model.targets):
+            if "*" in target.model and not name.endswith("*"):
+                path = f"models.{name}.targets[{index}]"
+                yield loaded.error(path, f'"*" stands for nothing, as `{name}` has none', "name a model")
 
 
 def _filled(config: Config, given: Mapping[str, Mark], environment: Mapping[str, str]) -> Config:

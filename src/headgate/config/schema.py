@@ -99,7 +99,7 @@ class Target(Section, frozen=True, kw_only=True):
 
     shorthand: ClassVar[str | None] = "model"
 
-    model: Annotated[TargetName, 'The provider\'s section, "/", and its model.']
+    model: Annotated[TargetName, 'Provider and model, parted by "/". "*" stands for what it does in the name.']
     weight: Annotated[int, Meta(ge=1, le=1_000_000), "Share among targets."] = 1
 
     @property
@@ -184,9 +184,10 @@ class Config(Section, frozen=True, kw_only=True):
     providers: Annotated[
         dict[Annotated[str, forms.SITE], Provider], "Who answers, by the name that stands before the slash."
     ] = field(default_factory=dict)
-    models: Annotated[dict[Annotated[str, forms.ALIAS], Model], "Names of your own for models, and where they go."] = (
-        field(default_factory=dict)
-    )
+    models: Annotated[
+        dict[Annotated[str, forms.ALIAS], Model],
+        'Names of your own for models, and where they go; "*" at the end of one stands for any rest.',
+    ] = field(default_factory=dict)
     keys: Annotated[tuple[Key, ...], "Keys declared here: elsewhere they are read-only."] = ()
     guards: Annotated[tuple[Guard, ...], "What is looked for in requests and answers, in this order."] = ()
     prices: Annotated[tuple[Price, ...], "Prices that go before the catalog's."] = ()
