@@ -202,10 +202,8 @@ class Encoder:
     def _catch_up(self, number: int, part: _Part) -> None:
         waiting, part.waiting = part.waiting, []
         for event in waiting:
-            if isinstance(event, PartEnded):
-                self._ended(event)
-            else:
-                self._delta(event)
+            if number in self._live:  # the stream's end ends a part once more
+                self._ended(event) if isinstance(event, PartEnded) else self._delta(event)
 
     def _open(self, part: _Part, block: dict[str, Any]) -> None:
         self._index += 1
