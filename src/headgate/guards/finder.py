@@ -105,11 +105,13 @@ class Finder:
         none. Matches that begin before it are final."""
         size = live = len(hay)
         for beginnings in self._beginnings:
-            begin = start if beginnings.expression is None else beginnings.expression.first(hay, start, size)[0]
-            if begin < live:
-                live = (
-                    begin if beginnings.held is None else min(live, max(begin, self.engine.back(hay, beginnings.held)))
-                )
+            expression, held = beginnings.expression, beginnings.held
+            begin = start if expression is None else expression.first(hay, start, size)[0]
+            if begin >= live:
+                continue
+            if held is not None and begin < (least := self.engine.back(hay, held)):
+                begin = least if expression is None else expression.first(hay, least, size)[0]
+            live = min(live, begin)
         return live
 
     def find(self, hay: Haystack, start: int, limit: int, resume: dict[int, int], base: int = 0) -> list[Found]:

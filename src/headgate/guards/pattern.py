@@ -18,12 +18,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from copy import copy
+from functools import cached_property
 from typing import Any, get_args
+
+from msgspec.json import encode
+from msgspec.structs import replace
 
 from headgate.errors import ConfigError
 
 from .base import Finding, Guard, Place, Span
-from .finder import NOWHERE, Engine, Expression, Finder, Haystack, Leaf
+from .finder import NOWHERE, Engine, Expression, Finder, Found, Haystack, Leaf
 from .reach import asserts, least, paths, reach
 from .syntax import Alt, Assert, Chars, Node, Repeat, Seq, SyntaxProblem, parse
 
@@ -246,7 +251,7 @@ def _leaf(index: int, guard: Guard, engine: Engine) -> Leaf:
         raise ValueError(f"max_length {far} is shorter than its shortest match, {shortest}")
     if far > LONGEST:
         raise ValueError(f"its matches are up to {far:,} characters long, more than {LONGEST:,}")
-    return Leaf(index, tree, engine.single(tree, cut), far, asserts(tree), cut)
+    return Leaf(index, tree, engine.single(tree, cut), far, bool(asserts(tree)), cut)
 
 
 class Patterns:
@@ -258,14 +263,19 @@ class Patterns:
         self.engine = engine
         self.place = place
         self._leaves = leaves
-        acting = [leaf for leaf in leaves if _acts(guards[leaf.index])]
-        watching = [leaf for leaf in leaves if not _acts(guards[leaf.index])]
+        acting: list[Leaf] = []
+        watching: list[Leaf] = []
+        for leaf in leaves:
+            guard = guards[leaf.index]
+            (acting if guard.mode == "enforce" and guard.action != "flag" else watching).append(leaf)
         self.reach = max((leaf.reach for leaf in leaves), default=0)
         self._finder = Finder(engine, leaves) if leaves else None
         self.acting = self._finder if not watching else Finder(engine, acting) if acting else None
         """The search of guards that change or stop the text (enforce: redact, block); None: there are none."""
         self.watching = self._finder if not acting else Finder(engine, watching) if watching else None
         """The search of those that only report."""
+        self.local = not any(asserts(leaf.tree) - {"word", "not_word"} for leaf in leaves)
+        """A match does not depend on where the text or its lines begin and end."""
         self._places: dict[str, Patterns | None] = {}
         if not place:
             self._places = {name: self._of(name) for name in get_args(Place)}
@@ -274,17 +284,19 @@ class Patterns:
         leaves = [leaf for leaf in self._leaves if place in self.guards[leaf.index].places]
         return Patterns(self.guards, leaves, self.engine, place) if leaves else None
 
+    @cached_property
+    def in_json(self) -> Patterns:
+        """The same with replacements as they are written in a JSON string."""
+        twin = copy(self)
+        twin.guards = tuple(
+            replace(guard, replacement=encode(guard.replacement).decode()[1:-1]) for guard in self.guards
+        )
+        twin.in_json = twin
+        return twin
+
     def for_place(self, place: Place) -> Patterns | None:
         """The guards of one place; None: nothing to do there."""
         return self._places[place]
-
-    def replacing(self, replacements: Iterable[str]) -> Patterns:
-        """The same search with other replacements, one for each guard."""
-        guards = [
-            Guard(**{**{name: getattr(guard, name) for name in guard.__struct_fields__}, "replacement": replacement})
-            for guard, replacement in zip(self.guards, replacements, strict=True)
-        ]
-        return Patterns(guards, self._leaves, self.engine, self.place)
 
     def find(self, text: str, start: int = 0) -> list[Span]:
         """Every guard's spans in the order of their begins (ties: config order), as if each guard were alone."""
@@ -305,6 +317,10 @@ class Patterns:
             last = offset
         return known
 
+    def matches(self, text: str) -> bool:
+        """Whether any guard finds anything."""
+        return bool(self.find(text))
+
     def scan(self, text: str) -> list[Finding]:
         """What the guards find in a whole text, in config order."""
         return self.redact(text)[1]
@@ -312,23 +328,27 @@ class Patterns:
     def redact(self, text: str) -> tuple[str, list[Finding]]:
         """A whole text with its redactions, and what all guards found. Where one of these blocks (`blocking`), the text is
         not to be used."""
+        counts: dict[int, int] = {}
+        return self.redacted(text, counts), self.findings(counts)
+
+    def redacted(self, text: str, counts: dict[int, int]) -> str:
+        """Like `redact`; what was found is added to `counts`, by guard."""
         if self._finder is None:
-            return text, []
+            return text
         hay = self.engine.encode(text)
         found = self._finder.find(hay, 0, len(hay), {})
-        if not found:
-            return text, []
-        counts: dict[int, int] = {}
+        for _, index, _ in found:
+            counts[index] = counts.get(index, 0) + 1
+        redactions = merged(found, self.guards)
+        if not redactions:
+            return text
+        decode = self.engine.decode
         pieces: list[str] = []
         at = 0
-        for begin, index, end in found:
-            counts[index] = counts.get(index, 0) + 1
-            if not redacts(self.guards[index]):
-                continue
-            if begin >= at or not pieces:
-                pieces += (self.engine.decode(hay[at:begin]), self.guards[index].replacement)
-            at = max(at, end)
-        return "".join(pieces) + self.engine.decode(hay[at:]) if pieces else text, self.findings(counts)
+        for begin, end, replacement in redactions:
+            pieces += (decode(hay[at:begin]), replacement)
+            at = end
+        return "".join(pieces) + decode(hay[at:])
 
     def findings(self, counts: dict[int, int]) -> list[Finding]:
         """Findings of counts by guard index, in config order."""
@@ -339,12 +359,23 @@ class Patterns:
         return Finding(guard=guard.name, place=self.place, mode=guard.mode, action=guard.action, count=count)
 
 
-def redacts(guard: Guard) -> bool:
-    return guard.mode == "enforce" and guard.action == "redact"
+def merged(found: Iterable[Found], guards: Sequence[Guard]) -> list[tuple[int, int, str]]:
+    """The redactions (begin, end, replacement) of what was found, in order."""
+    made: list[tuple[int, int, str]] = []
+    for begin, index, end in found:
+        guard = guards[index]
+        if guard.mode != "enforce" or guard.action != "redact":
+            continue
+        if made and begin < made[-1][1]:
+            first, last, replacement = made[-1]
+            made[-1] = first, max(last, end), replacement
+        else:
+            made.append((begin, end, guard.replacement))
+    return made
 
 
-def _acts(guard: Guard) -> bool:
-    return guard.mode == "enforce" and guard.action in ("redact", "block")
+def blocks(guard: Guard) -> bool:
+    return guard.mode == "enforce" and guard.action == "block"
 
 
 def blocking(findings: Iterable[Finding]) -> Finding | None:

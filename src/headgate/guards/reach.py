@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import prod
 
-from .syntax import EMPTY, Alt, Assert, Chars, Node, Repeat, Seq
+from .syntax import EMPTY, Alt, Anchor, Assert, Chars, Node, Repeat, Seq
 
 _COUNTLESS = 10**12
 
@@ -49,15 +49,15 @@ def least(node: Node) -> int:
             return least(item) * low
 
 
-def asserts(node: Node) -> bool:
-    """Whether the expression looks at the character beside what it matches."""
+def asserts(node: Node) -> frozenset[Anchor]:
+    """The assertions in the expression: what it looks at beside the characters that it matches."""
     match node:
         case Chars():
-            return False
-        case Assert():
-            return True
+            return frozenset()
+        case Assert(kind=kind):
+            return frozenset((kind,))
         case Seq(items=items) | Alt(items=items):
-            return any(asserts(item) for item in items)
+            return frozenset().union(*(asserts(item) for item in items))
         case Repeat(item=item):
             return asserts(item)
 

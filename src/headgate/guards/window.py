@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from .base import Finding
 from .finder import Finder, Found, Haystack
-from .pattern import Patterns, redacts
+from .pattern import Patterns, blocks
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class Window(Generic[T]):
         self._engine = patterns.engine
         self._acting = _Scanner(patterns.acting) if patterns.acting else None
         self._watching = _Scanner(patterns.watching) if patterns.watching else None
-        self._blocks = any(guard.action == "block" and guard.mode == "enforce" for guard in patterns.guards)
+        self._blocks = any(map(blocks, patterns.guards))
         self._counts: dict[int, int] = {}
         self._items: deque[tuple[T, str, int, int]] = deque()
         """Held: item, text, begin and end of the text."""
@@ -90,6 +90,13 @@ class Window(Generic[T]):
     def findings(self) -> list[Finding]:
         """Of all texts so far, one for each guard that found something, in config order."""
         return self._patterns.findings(self._counts)
+
+    def add(self, counts: dict[int, int]) -> None:
+        """What was found aside, by guard: counted here, and blocks if one of these guards does."""
+        for index in sorted(counts):
+            self._counts[index] = self._counts.get(index, 0) + counts[index]
+            if self.blocked is None and blocks(self._patterns.guards[index]):
+                self.blocked = self._patterns.finding(index)
 
     def feed(self, item: T, text: str) -> list[tuple[T, str]]:
         if self.blocked is not None:
@@ -102,10 +109,11 @@ class Window(Generic[T]):
             return [(item, text)]
         begin = self._end
         end = self._end = begin + len(hay)
-        for found in self._acting.feed(hay):
-            self._act(found)
-        if self._acting.decided == end and not self._items and not self._redactions:
+        found = self._acting.feed(hay)
+        if self._acting.decided == end and not (found or self._items or self._redactions):
             return [(item, text)]
+        for match in found:
+            self._act(match)
         self._items.append((item, text, begin, end))
         return self._release(self._acting.decided)
 
@@ -134,7 +142,7 @@ class Window(Generic[T]):
             return
         self._counts[index] = self._counts.get(index, 0) + 1
         guard = self._patterns.guards[index]
-        if not redacts(guard):
+        if blocks(guard):
             self.blocked = self._patterns.finding(index)
             self._block_begin = begin
         elif self._redactions and begin < self._redactions[-1].end:
@@ -142,7 +150,9 @@ class Window(Generic[T]):
         else:
             self._redactions.append(_Redaction(begin, end, guard.replacement))
 
-    def _release(self, decided: int) -> list[tuple[T, str]]:
+    def _release(self, final: int) -> list[tuple[T, str]]:
+        """The items that end before the first place where a match may begin that is not known, or blocks."""
+        decided = final
         if self.blocked is not None:
             decided = min(decided, self._block_begin)
         elif self._redactions and not self._blocks:
@@ -155,6 +165,8 @@ class Window(Generic[T]):
             released.append((item, self._share(text, begin, end) if self._redactions else text))
         if self.blocked is not None:
             items.clear()
+        elif not items and self._redactions and self._redactions[-1].end <= final:
+            self._redactions.clear()
         return released
 
     def _share(self, text: str, begin: int, end: int) -> str:
