@@ -45,7 +45,7 @@ from .frames import Frames
 from .items import Growing, Item
 from .opaque import beside, opaque
 from .shapes import annotation, write_usage
-from .tables import ANSWER_EXTRAS, ENDS, FAMILY
+from .tables import ANSWER_EXTRAS, ENDS, FAMILY, STATUSES
 
 
 def answer(given: Answer, ask: Ask) -> tuple[Json, list[Loss]]:
@@ -154,12 +154,16 @@ class Encoder:
         if finished is None:
             return "completed", None
         own = finished.extras.get(FAMILY, {})
-        if "status" in own:
-            return str(own["status"]), None
+        if own.get("status") in STATUSES:
+            return own["status"], None
         refused = any(part.kind == "refusal" for item in self._items for part in item.parts)
         if finished.stop == "refusal" and refused:
             return "completed", None
-        return ENDS.get(finished.stop, ("incomplete", finished.stop))
+        if finished.stop not in ENDS:
+            if "incomplete_details" not in own:
+                self.losses.append(Loss("stop", "this API has no word for it", finished.native or finished.stop))
+            return "incomplete", None
+        return ENDS[finished.stop]
 
     def _finish_extras(self) -> None:
         if self._finished is None:
@@ -213,11 +217,18 @@ class Encoder:
                 pass  # An image becomes an item when it is there: the item tells its format from the start.
 
     def _message(self, event: PartStarted) -> Item:
-        phase = event.extras.get(FAMILY, {}).get("phase")
+        own = event.extras.get(FAMILY, {})
+        phase, id = own.get("phase"), own.get("id")
         last = self._items[-1] if self._items else None
-        if last is not None and not last.done and last.type == "message" and last.json.get("phase") == phase:
+        if (
+            last is not None
+            and last.type == "message"
+            and not last.done
+            and last.json.get("phase") == phase
+            and id in (None, last.json["id"])
+        ):
             return last
-        json: Json = {"id": self._id("msg"), "type": "message", "status": "in_progress", "role": "assistant"}
+        json: Json = {"id": id or self._id("msg"), "type": "message", "status": "in_progress", "role": "assistant"}
         if phase is not None:
             json["phase"] = phase
         return self._add(json | {"content": []})

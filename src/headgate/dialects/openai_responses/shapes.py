@@ -38,7 +38,7 @@ def leaves(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 def citation(annotation: dict[str, Any]) -> Citation:
     start, end = annotation.get("start_index"), annotation.get("end_index")
     url, title = annotation.get("url"), annotation.get("title", annotation.get("filename"))
-    plain = annotation.get("type") == "url_citation" and annotation.keys() <= _URL
+    plain = annotation.keys() == _URL and annotation["type"] == "url_citation" and type(start) is type(end) is int
     return Citation(
         url=url if isinstance(url, str) else None,
         title=title if isinstance(title, str) else None,

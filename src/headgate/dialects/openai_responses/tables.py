@@ -159,7 +159,9 @@ ENDS: dict[Stop, tuple[str, str | None]] = {
     "refusal": ("incomplete", "content_filter"),
 }
 """Neutral -> (status, reason). The rest ("pause", "malformed_call", "other") have no word: they are shown incomplete
-with the neutral word for a reason, since an end that nobody understands is not success."""
+without a reason, and listed, since an end that nobody understands is not success."""
+
+STATUSES = frozenset(("cancelled", "completed", "failed", "in_progress", "incomplete", "queued"))
 
 CLIENT_CALLS = frozenset(
     (

@@ -42,7 +42,9 @@ class Part(Struct):
     number: int
     kind: PartKind
     open: bool = True
-    said: bool = False
+    pieces: list[str] = field(default_factory=list)
+    torn: bool = False
+    """The whole text was not the pieces: each place that holds it is shown for itself."""
     cited: int = 0
 
 
@@ -57,7 +59,7 @@ class Item(Struct):
 
 
 class Track:
-    __slots__ = ("_next", "events", "id", "items", "repeats", "started", "whole")
+    __slots__ = ("_last", "_next", "events", "id", "items", "repeats", "started", "whole")
 
     def __init__(self) -> None:
         self.items: dict[int, Item] = {}
@@ -67,6 +69,7 @@ class Track:
         self.events: list[Event] = []
         self.repeats: list[Repeat] = []
         self._next = 0
+        self._last: Item | None = None
 
     def take(self) -> Decoded:
         """What has become of the frame."""
@@ -206,14 +209,17 @@ class Track:
             own = {"id": known.id} if known.id else {}
             if place == "content":
                 own["content"] = True
-        elif known.phase:
-            own = {"phase": known.phase}
+        elif known.type == "message":
+            own = {"phase": known.phase} if known.phase else {}
+            if self._last is not known and self._last is not None and self._last.type == "message" and known.id:
+                own["id"] = known.id  # Two messages stand side by side: only the id tells them apart.
         return self.begin(known, (kind, place, number), own)
 
     def begin(self, known: Item, key: tuple[PartKind, str, int], own: dict[str, Any], **said: str) -> Part:
         if not self.started:
             self.started = True
             self.events.append(Started())
+        self._last = known
         part = known.parts[key] = Part(self._next, key[0])
         self._next += 1
         extras = {FAMILY: own} if own else {}
@@ -223,7 +229,7 @@ class Track:
 
     def piece(self, part: Part, text: str, logprobs: tuple[dict[str, Any], ...]) -> None:
         """A frame whose `delta` is the next piece of a part."""
-        part.said = part.said or bool(text)
+        part.pieces.append(text)
         slot = Slot(path=("delta",)) if text else None
         self.events.append(PartDelta(part=part.number, kind=part.kind, text=text, slot=slot, logprobs=logprobs))
         if logprobs:
@@ -240,20 +246,30 @@ class Track:
         place = (*path, member)
         if logprobs:
             self.repeats.append(Repeat(path=(*path, "logprobs"), part=part.number, kind="drop"))
-        if part.said or not part.open:
-            self.repeats.append(Repeat(path=place, part=part.number))
-        elif text:
-            part.said = True
-            self.events.append(
-                PartDelta(
-                    part=part.number,
-                    kind=part.kind,
-                    text=text,
-                    slot=Slot(path=place),
-                    whole=self.whole,
-                    logprobs=logprobs,
+        seen = "".join(part.pieces)
+        if not seen and part.open and not part.torn:
+            if text:
+                part.pieces.append(text)
+                slot = Slot(path=place)
+                delta = PartDelta(
+                    part=part.number, kind=part.kind, text=text, slot=slot, whole=self.whole, logprobs=logprobs
                 )
-            )
+                self.events.append(delta)
+            return
+        if text != seen and text:
+            self._tear(part, seen, text)
+        if part.torn:
+            self.unknown(text, place)
+        else:
+            self.repeats.append(Repeat(path=place, part=part.number))
+
+    def _tear(self, part: Part, seen: str, text: str) -> None:
+        """A whole text that is not what its pieces were. What it says beyond them is told, without a slot: no place
+        holds that alone. What contradicts them is not: the client has seen the pieces."""
+        part.torn = True
+        if part.open and text.startswith(seen):
+            part.pieces = [text]
+            self.events.append(PartDelta(part=part.number, kind=part.kind, text=text[len(seen) :]))
 
     def unknown(self, value: Any, path: Path) -> None:
         self.events += [
