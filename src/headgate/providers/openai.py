@@ -1,8 +1,8 @@
 """OpenAI.
 
 Chat completions write `max_completion_tokens` (o-series and GPT-5 refuse `max_tokens`; a client's own name is kept).
-The Assistants paths (deprecated, with a date for their end) are not passed through. OPENAI_BASE_URL is not read: on
-many machines it is how clients find the gateway, which would then call itself.
+The Assistants (which ended in August 2026) are not passed through. OPENAI_BASE_URL is not read: on many machines it is
+how clients find the gateway, which would then call itself.
 """
 
 from __future__ import annotations
