@@ -1,0 +1,149 @@
+"""The client's own bytes: what routing needs of them, and the texts that guards see. There is nothing to edit for a
+target: model and stream stand in the URL.
+
+Rules of this file:
+- `head` decodes only what it names, in both spellings. Only bodies that speak of files or caches are searched for
+  their names.
+- Slots are strings only: of a call's arguments, a response or a native item, each string is a slot of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from headgate.dialects.base import Head, Json, TextSlot
+from headgate.errors import BadRequest
+from headgate.model.events import Path
+
+from .checks import strings
+from .place import Place, each, member
+from .tables import FILES
+
+_Number = int | float | str | None
+
+
+class _Settings(Struct):
+    maxOutputTokens: _Number = None
+    max_output_tokens: _Number = None
+    candidateCount: _Number = None
+    candidate_count: _Number = None
+
+
+class _Body(Struct):
+    generationConfig: _Settings | None = None
+    generation_config: _Settings | None = None
+    cachedContent: str | None = None
+    cached_content: str | None = None
+    tools: list[Raw] | dict[str, Raw] | None = None
+    store: bool | None = None
+
+
+_bodies = msgspec.json.Decoder(_Body)
+_HELD = (b"fileUri", b"file_uri", b"fileSearchStoreNames", b"file_search_store_names")
+_ROLES = {"model": "assistant", "function": "tool"}
+
+
+def head(body: bytes) -> Head:
+    try:
+        seen = _bodies.decode(body)
+        objects = _held(msgspec.json.decode(body)) if any(name in body for name in _HELD) or b"\\u" in body else []
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _malformed(error) from error
+    settings = seen.generationConfig or seen.generation_config or _Settings()
+    cached = seen.cachedContent or seen.cached_content
+    if cached:
+        objects.append(cached)
+    most = settings.maxOutputTokens if settings.maxOutputTokens is not None else settings.max_output_tokens
+    count = settings.candidateCount if settings.candidateCount is not None else settings.candidate_count
+    return Head(
+        model="",
+        max_output=Place(most, "generationConfig.maxOutputTokens").count() if most is not None else None,
+        n=Place(count, "generationConfig.candidateCount").count() if count is not None else 1,
+        tools=bool(seen.tools),
+        objects=tuple(dict.fromkeys(objects)),
+    )
+
+
+def _malformed(error: Exception) -> BadRequest:
+    """The refusal of a body that could not be decoded, with the place if the decoder told one."""
+    if isinstance(error, RecursionError):
+        return BadRequest("the body is nested too deeply")
+    what, found, place = str(error).rpartition(" - at `$")
+    if isinstance(error, msgspec.ValidationError):
+        return BadRequest(what if found else str(error), param=place.rstrip("`").lstrip(".") if found else None)
+    return BadRequest(f"the body is not JSON: {error}")
+
+
+def _held(value: Any) -> list[str]:
+    """Names of files and stores held upstream: "files/abc", "fileSearchStores/abc"."""
+    found: list[str] = []
+    stack = [value]
+    while stack:
+        here = stack.pop()
+        if isinstance(here, dict):
+            _, uri = member(here, "fileUri")
+            if isinstance(uri, str) and uri.startswith(FILES):
+                found.append("files/" + uri.partition("/files/")[2].partition("?")[0])
+            _, stores = member(here, "fileSearchStoreNames")
+            found += [name for name in stores if isinstance(name, str)] if isinstance(stores, list) else ()
+            stack.extend(item for item in here.values() if isinstance(item, dict | list))
+        elif isinstance(here, list):
+            stack.extend(item for item in here if isinstance(item, dict | list))
+    return found
+
+
+def slots(json: Json) -> Iterator[TextSlot]:
+    wrapped = member(json, "generateContentRequest")
+    if isinstance(wrapped[1], dict):
+        for slot in slots(wrapped[1]):
+            yield TextSlot(path=(wrapped[0], *slot.path), text=slot.text, role=slot.role)
+    key, instruction = member(json, "systemInstruction")
+    if isinstance(instruction, str):
+        yield TextSlot(path=(key,), text=instruction, role="system")
+    yield from _content(instruction, (key,), "system")
+    for at, content in each(json.get("contents")):
+        role = content.get("role") if isinstance(content, dict) else None
+        yield from _content(content, ("contents", *at), _ROLES.get(str(role), str(role)) if role else "user")
+    for at, tool in each(json.get("tools")):
+        yield from _described(tool, ("tools", *at))
+    key, settings = member(json, "generationConfig")
+    for name in ("responseSchema", "responseJsonSchema"):
+        spelled, schema = member(settings, name) if isinstance(settings, dict) else ("", None)
+        yield from _described(schema, (key, spelled))
+
+
+def _content(content: Any, path: Path, role: str) -> Iterator[TextSlot]:
+    parts = content.get("parts") if isinstance(content, dict) else None
+    for at, part in each(parts):
+        mine = role
+        if isinstance(part, dict) and member(part, "functionResponse")[0]:
+            mine = "tool"
+        for text, place in strings(part, (*path, "parts", *at)):
+            if not _names(place):
+                yield TextSlot(path=place, text=text, role=mine)
+
+
+def _names(place: Path) -> bool:
+    """Words of a part's grammar that are not prose: the name of a call, a MIME type in snake_case ..."""
+    grammar = {"functionCall", "functionResponse", "function_call", "function_response"}
+    last = place[-1]
+    if last in ("thought_signature", "mime_type", "file_uri", "tool_type", "displayName", "display_name"):
+        return True
+    return last == "name" and len(place) > 1 and place[-2] in grammar
+
+
+def _described(value: Any, path: Path) -> Iterator[TextSlot]:
+    """The prose of tools and schemas, wherever in them."""
+    stack: list[tuple[Any, Path]] = [(value, path)]
+    while stack:
+        here, at = stack.pop()
+        if isinstance(here, list):
+            stack.extend((item, (*at, index)) for index, item in reversed(list(enumerate(here))))
+        elif isinstance(here, dict):
+            if isinstance(here.get("description"), str):
+                yield TextSlot(path=(*at, "description"), text=here["description"], role="system")
+            stack.extend((item, (*at, key)) for key, item in reversed(here.items()) if isinstance(item, dict | list))

@@ -1,0 +1,74 @@
+"""usageMetadata <-> Usage.
+
+Google counts: prompt (cached tokens included) + tool use (what a server tool put into the prompt) + candidates +
+thoughts = total. Neutral input includes both of the first, output both of the last. In a stream each frame repeats the
+counts so far.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate.dialects.base import Json
+from headgate.errors import UpstreamMalformed
+from headgate.model.usage import Usage
+
+from .checks import count, lists, string
+from .tables import MODALITIES
+
+
+def read_usage(fields: dict[str, Any]) -> Usage:
+    tool = count(fields, "toolUsePromptTokenCount")
+    thoughts = count(fields, "thoughtsTokenCount")
+    return Usage(
+        input=count(fields, "promptTokenCount") + tool,
+        output=count(fields, "candidatesTokenCount") + thoughts,
+        cache_read=count(fields, "cachedContentTokenCount"),
+        reasoning=thoughts,
+        tool_input=tool,
+        input_audio=_audio(fields, "promptTokensDetails") + _audio(fields, "toolUsePromptTokensDetails"),
+        output_audio=_audio(fields, "candidatesTokensDetails"),
+        cache_audio_read=_audio(fields, "cacheTokensDetails"),
+        service_tier=string(fields, "serviceTier").lower() or None,
+        native=fields,
+    )
+
+
+def _audio(fields: dict[str, Any], name: str) -> int:
+    total = 0
+    for item in lists(fields, name):
+        if type(item) is not dict:
+            raise UpstreamMalformed(f"{name} in the upstream's answer holds something else than objects")
+        modality = item.get("modality")
+        if modality == "AUDIO" or modality == MODALITIES.index("AUDIO"):
+            total += count(item, "tokenCount")
+    return total
+
+
+def write_usage(usage: Usage) -> Json:
+    """The upstream's own object where it is of this dialect, else its counts in this dialect's terms."""
+    if "promptTokenCount" in usage.native or "trafficType" in usage.native:
+        return usage.native
+    prompt, answer = usage.input - usage.tool_input, usage.output - usage.reasoning
+    fields: Json = {"promptTokenCount": prompt}
+    if answer:
+        fields["candidatesTokenCount"] = answer
+    fields["totalTokenCount"] = usage.input + usage.output
+    for name, value in (
+        ("cachedContentTokenCount", usage.cache_read),
+        ("thoughtsTokenCount", usage.reasoning),
+        ("toolUsePromptTokenCount", usage.tool_input),
+    ):
+        if value:
+            fields[name] = value
+    for name, total, audio in (
+        ("promptTokensDetails", prompt, usage.input_audio),
+        ("cacheTokensDetails", usage.cache_read, usage.cache_audio_read),
+        ("candidatesTokensDetails", answer, usage.output_audio),
+    ):
+        if audio:
+            fields[name] = [
+                {"modality": "TEXT", "tokenCount": max(0, total - audio)},
+                {"modality": "AUDIO", "tokenCount": audio},
+            ]
+    return fields
