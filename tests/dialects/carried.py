@@ -29,6 +29,7 @@ WORDS = frozenset(
         "model",
         "mode",
         "tool_choice",
+        "function_call",
         "mime_type",
         "mimeType",
         "media_type",

@@ -30,7 +30,14 @@ from .tables import (
 )
 
 _SHOWN = {show: display for display, show in DISPLAYS.items()}
-_UNCARRIED = ("seed", "logit_bias", "presence_penalty", "frequency_penalty", "verbosity")
+_UNCARRIED: dict[str, object] = {
+    "seed": None,
+    "logit_bias": {},
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "verbosity": None,
+}
+"""What this API does not have -> the value that asks for nothing."""
 
 
 def parameters(draft: Draft, json: Json) -> None:
@@ -47,9 +54,9 @@ def parameters(draft: Draft, json: Json) -> None:
     _who(draft, json)
     if prompt.stream:
         json["stream"] = True
-    for name in _UNCARRIED:
+    for name, nothing in _UNCARRIED.items():
         value = getattr(prompt, name)
-        if value not in (None, 0, {}):
+        if value is not None and value != nothing:
             draft.lose(name, "this dialect does not have it", value)
     if prompt.n not in (None, 1):
         draft.lose("n", "this dialect gives one choice", prompt.n)

@@ -1,4 +1,4 @@
-"""Anthropic Messages, answers: transcripts of what upstreams send, and what its clients are shown of others.
+"""Anthropic Messages: any dialect's answer as its clients are shown it.
 
 The official client reads everything shown here; `grammar` checks the order of events, which it forgives.
 """
@@ -11,25 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 
+from dialects.anthropic_messages_shown import ASK, call, content, frames, shown, text
 from dialects.event_sequences import sequences, told
 from headgate.dialects import carrier
 from headgate.dialects.anthropic_messages import DIALECT
-from headgate.dialects.base import Ask
-from headgate.errors import (
-    BadRequest,
-    Blocked,
-    Forbidden,
-    HeadgateError,
-    Internal,
-    Limited,
-    NotFound,
-    OverBudget,
-    TooLarge,
-    Unauthenticated,
-    Unavailable,
-    UpstreamMalformed,
-    UpstreamTimeout,
-)
 from headgate.model.events import (
     Answer,
     Event,
@@ -38,196 +23,12 @@ from headgate.model.events import (
     PartDelta,
     PartEnded,
     PartStarted,
-    Slot,
     Started,
     UsageSeen,
 )
 from headgate.model.prompt import Citation, Text, Thinking, ToolCall
 from headgate.model.usage import Usage
 from oracles import anthropic_messages as oracle
-
-ASK = Ask(id="req_1", model="shown", created=1700000000)
-START = b'{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"usage":{"input_tokens":3,"cache_read_input_tokens":2,"cache_creation_input_tokens":4,"cache_creation":{"ephemeral_1h_input_tokens":1,"ephemeral_5m_input_tokens":3},"output_tokens":1}}}'  # noqa: E501
-STOP = b'{"type":"message_stop"}'
-
-
-def fed(*documents: bytes) -> list[Event]:
-    decoder = DIALECT.decoder()
-    return [event for document in documents for event in decoder.feed("", document).events]
-
-
-def shown(*events: Event) -> tuple[bytes, list[Any]]:
-    encoder = DIALECT.encoder(ASK)
-    body = b"".join(encoder.feed([event]) for event in events) + encoder.end()
-    return body, encoder.losses
-
-
-def frames(body: bytes) -> list[dict[str, Any]]:
-    return [json.loads(block.split("data: ", 1)[1]) for block in body.decode().split("\n\n") if block]
-
-
-def content(body: bytes) -> list[dict[str, Any]]:
-    """The blocks of a stream as the client's accumulator leaves them."""
-    with oracle._client(body, "text/event-stream").beta.messages.stream(**oracle._ASK) as stream:
-        return [block.to_dict(mode="json") for block in stream.get_final_message().content]
-
-
-def text(part: int, said: str, **more: Any) -> list[Event]:
-    return [
-        PartStarted(part=part, kind="text"),
-        PartDelta(part=part, kind="text", text=said, **more),
-        PartEnded(part=part),
-    ]
-
-
-def call(part: int, arguments: str, *, id: str = "call_1", name: str = "f", **more: Any) -> list[Event]:
-    return [
-        PartStarted(part=part, kind="tool_call", id=id, name=name, **more),
-        PartDelta(part=part, kind="tool_call", text=arguments),
-        PartEnded(part=part),
-    ]
-
-
-# decoding
-
-
-def test_usage_is_merged_over_start_and_delta() -> None:
-    """Cumulative: the delta's counts replace, what it leaves out or null stays; our input has the cache in it."""
-    delta = {
-        "type": "message_delta",
-        "delta": {"stop_reason": "stop_sequence", "stop_sequence": "###"},
-        "usage": {"output_tokens": 9, "input_tokens": None, "output_tokens_details": {"thinking_tokens": 5}},
-    }
-    events = fed(START, json.dumps(delta).encode(), STOP)
-    first, last = [event.usage for event in events if isinstance(event, UsageSeen)]
-    assert (first.input, first.output, first.cache_read, first.cache_write, first.cache_write_1h) == (9, 1, 2, 4, 1)
-    assert (last.input, last.output, last.reasoning, last.cache_write_1h) == (9, 9, 5, 1)
-    finished = next(event for event in events if isinstance(event, Finished))
-    assert (finished.stop, finished.native, finished.sequence) == ("stop_sequence", "stop_sequence", "###")
-
-
-def test_server_tool_uses_are_counted_by_name() -> None:
-    usage = {
-        "input_tokens": 1,
-        "output_tokens": 1,
-        "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 0},
-    }
-    whole = {"type": "message", "content": [], "stop_reason": "end_turn", "usage": usage}
-    (seen,) = [e for e in DIALECT.decoder().whole(json.dumps(whole).encode()).events if isinstance(e, UsageSeen)]
-    assert seen.usage.requests == {"web_search": 2} and seen.usage.native == usage
-
-
-def test_arguments_keep_the_models_own_spelling() -> None:
-    """A whole reply's input is not re-serialised: 1.00 stays 1.00."""
-    block = b'{"type":"tool_use","id":"t","name":"f","input":{"a" : 1.00}}'
-    decoded = DIALECT.decoder().whole(b'{"type":"message","content":[%s],"stop_reason":"tool_use"}' % block)
-    (delta,) = [event for event in decoded.events if isinstance(event, PartDelta)]
-    assert json.loads(delta.text) == {"a": 1.0} and "1.00" in delta.text
-    assert delta.slot is None and [repeat.path for repeat in decoded.repeats] == [("content", 0, "input")]
-
-
-def test_an_input_that_stands_in_its_start_counts_once() -> None:
-    events = fed(
-        START,
-        b'{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f","input":{"a":1}}}',
-        b'{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\\"a\\":1}"}}',
-        b'{"type":"content_block_stop","index":0}',
-    )
-    assert told(events).choices[0].parts[0].text == '{"a":1}'
-
-
-def test_a_call_without_an_id_gets_a_stable_one() -> None:
-    block = b'{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","name":"f","input":{}}}'
-    first, again = (fed(START, block)[-1] for _ in range(2))
-    assert isinstance(first, PartStarted) and first.id.startswith("call_") and first == again
-
-
-def test_an_unknown_event_shows_all_its_strings() -> None:
-    """Whatever its members are called or of whatever type; only the grammar's own words are left out."""
-    frame = {"type": "new_event", "index": "no number", "delta": "d", "list": [{"text": "t", "id": "i", "deep": ["x"]}]}
-    deltas = fed(json.dumps(frame).encode())
-    assert [(e.text, e.slot, e.part, e.whole) for e in deltas if isinstance(e, PartDelta)] == [
-        ("no number", Slot(("index",)), -1, True),
-        ("d", Slot(("delta",)), -1, True),
-        ("t", Slot(("list", 0, "text")), -1, True),
-        ("x", Slot(("list", 0, "deep", 0)), -1, True),
-    ]
-
-
-def test_an_unknown_block_and_delta_are_native_and_seen() -> None:
-    events = fed(
-        START,
-        b'{"type":"content_block_start","index":0,"content_block":{"type":"hologram","text":5,"caption":"c"}}',
-        b'{"type":"content_block_delta","index":0,"delta":{"type":"hologram_delta","more":"m"}}',
-        b'{"type":"content_block_stop","index":0}',
-    )
-    assert [e.text for e in events if isinstance(e, PartDelta)] == ["c", "m"]
-    (part,) = told(events).choices[0].parts
-    assert (part.kind, part.name) == ("native", "hologram")
-    assert part.extras["anthropic"]["item"] == {"type": "hologram", "text": 5, "caption": "c", "more": "m"}
-
-
-def test_an_error_event_is_a_failure_and_no_end() -> None:
-    decoder = DIALECT.decoder()
-    decoder.feed("message_start", START)
-    data = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
-    assert decoder.feed("error", data).events == (
-        Failed(message="Overloaded", code="overloaded_error", type="overloaded_error", status=529, retryable=True),
-    )
-    assert not decoder.complete
-
-
-def test_a_reply_of_200_may_be_an_error() -> None:
-    decoder = DIALECT.decoder()
-    (failed,) = decoder.whole(b'{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}').events
-    assert isinstance(failed, Failed) and failed.status == 429 and not decoder.complete
-
-
-def test_an_unknown_stop_is_other_and_kept_for_its_own_clients() -> None:
-    whole = b'{"type":"message","id":"m","content":[],"stop_reason":"moon_phase"}'
-    answer = told(list(DIALECT.decoder().whole(whole).events))
-    assert answer.choices[0].stop == "other"
-    assert DIALECT.answer(answer, ASK)[0]["stop_reason"] == "moon_phase"
-    answer.choices[0].extras = {}  # as another dialect would have told it
-    body, losses = DIALECT.answer(answer, ASK)
-    assert body["stop_reason"] == "end_turn" and [loss.value for loss in losses] == ["moon_phase"]
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        b"{",
-        b"[]",
-        b"7",
-        b'"x"',
-        b'{"type":5}',
-        b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}',
-        b'{"type":"content_block_delta","index":"0","delta":{}}',
-        b'{"type":"content_block_stop","index":0}',
-        b'{"type":"content_block_start","index":0}',
-        b'{"type":"content_block_start","index":0,"content_block":{"type":"text","text":5}}',
-        b'{"type":"message_start"}',
-        b'{"type":"message_delta","delta":{},"usage":{"output_tokens":"many"}}',
-        b'{"type":"message_delta","delta":{},"usage":{"output_tokens":-1}}',
-        b'{"type":"message_delta","delta":{},"usage":{"output_tokens":1,"cache_creation":7,"server_tool_use":[]}}',
-        b"\xff",
-        b'{"type":"x","deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    ],
-)
-def test_the_malformed_is_refused(document: bytes) -> None:
-    with pytest.raises(UpstreamMalformed):
-        DIALECT.decoder().feed("", document)
-    with pytest.raises(UpstreamMalformed):
-        DIALECT.decoder().whole(document)
-
-
-def test_pings_and_empty_data_say_nothing() -> None:
-    decoder = DIALECT.decoder()
-    for event, data in (("ping", b'{"type":"ping"}'), ("ping", b"{}"), ("", b""), ("", b"[DONE]")):
-        assert not decoder.feed(event, data).events
-
-
-# encoding
 
 KEPT = {"stop", "length", "stop_sequence", "tool_use", "pause", "refusal", "context_window"}
 
@@ -504,56 +305,3 @@ def test_an_empty_answer_is_a_message_without_content() -> None:
     body, losses = shown(Started(), *text(0, ""), Finished(stop="length"))
     assert not losses and oracle.grammar(body) == [] and content(body) == []
     assert oracle.stream(body).choices[0].stop == "length"
-
-
-# errors and the rest
-
-ERRORS: list[tuple[HeadgateError, str, str]] = [
-    (BadRequest("no", param="messages[0]"), "BadRequestError", "invalid_request_error"),
-    (Blocked("no"), "BadRequestError", "invalid_request_error"),
-    (Unauthenticated("no"), "AuthenticationError", "authentication_error"),
-    (OverBudget("no"), "PaymentRequiredError", "billing_error"),
-    (Forbidden("no"), "PermissionDeniedError", "permission_error"),
-    (NotFound("no"), "NotFoundError", "not_found_error"),
-    (TooLarge("no"), "ContentTooLargeError", "request_too_large"),
-    (Limited("no", retry_after=2), "RateLimitError", "rate_limit_error"),
-    (Internal("no"), "InternalServerError", "api_error"),
-    (Unavailable("no"), "ServiceUnavailableError", "overloaded_error"),
-    (UpstreamTimeout("no"), "GatewayTimeoutError", "timeout_error"),
-]
-
-
-@pytest.mark.parametrize(("error", "raised", "word"), ERRORS)
-def test_our_errors_are_the_clients_own(error: HeadgateError, raised: str, word: str) -> None:
-    body = DIALECT.error_body(error, "req_9")
-    seen = oracle.failure(json.dumps(body).encode(), error.status)
-    assert type(seen).__name__ == raised
-    assert body["error"]["type"] == word and body["request_id"] == "req_9"
-    assert body["error"]["message"] == "no" and body["error"]["code"] == error.code
-    assert body["error"].get("param") == error.param
-
-
-def test_an_error_inside_a_stream_is_raised_by_the_client() -> None:
-    encoder = DIALECT.encoder(ASK)
-    begun = encoder.feed([Started(), *text(0, "x")])
-    body = begun + DIALECT.error_frame(Unavailable("gone"), ASK, b'{"type":"content_block_stop","index":0}')
-    assert oracle.grammar(body) == [] and "gone" in oracle.stream(body).error
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "message", "kind", "retryable"),
-    [
-        (529, b'{"error":{"type":"overloaded_error","message":"busy"}}', "busy", "overloaded_error", True),
-        (429, b'{"error":{"message":"slow"}}', "slow", "", True),
-        (400, b'{"error":"plain"}', "plain", "", False),
-        (502, b"<html>bad gateway</html>", "the provider answered with status 502", "", True),
-        (500, b"", "the provider answered with status 500", "", True),
-        (403, b"\xff\xfe", "the provider answered with status 403", "", False),
-        (400, b"[" * 100_000, "the provider answered with status 400", "", False),
-        (404, b'{"error":{"message":7,"type":null,"details":[]}}', "the provider answered with status 404", "", False),
-        (413, b"null", "the provider answered with status 413", "", False),
-    ],
-)  # fmt: skip
-def test_refusals_are_read(status: int, body: bytes, message: str, kind: str, retryable: bool) -> None:
-    error = DIALECT.refusal(status, body)
-    assert (error.status, error.message, error.type, error.retryable) == (status, message, kind, retryable)

@@ -1,0 +1,189 @@
+"""Anthropic Messages: what is read of a client, and what its own bytes go through."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dialects.anthropic_messages_judged import PNG, TARGET, lost
+from headgate.dialects import splice
+from headgate.dialects.anthropic_messages import DIALECT
+from headgate.dialects.base import Accepts, Json, Target
+from headgate.errors import BadRequest
+from headgate.model.prompt import (
+    Media,
+    Reasoning,
+)
+
+ASKED: Json = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+
+
+def with_block(**block: Any) -> Json:
+    return {"messages": [{"role": "user", "content": [block]}]}
+
+
+FORMAT = {"type": "json_schema", "schema": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"model": 5}, "model"),
+        ({"model": None}, "model"),
+        ({"messages": {}}, "messages"),
+        ({"messages": [5]}, "messages[0]"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        (with_block(type="text"), "messages[0].content[0].text"),
+        (with_block(text="x"), "messages[0].content[0].type"),
+        (with_block(type="image", source={"type": "x"}), "messages[0].content[0].source.type"),
+        (with_block(type="tool_use", id="a", name="f", input="x"), "messages[0].content[0].input"),
+        (with_block(type="tool_result", tool_use_id="a"), "messages[0].content[0].tool_use_id"),
+        ({"system": 5}, "system"),
+        ({"system": [{"type": "text", "text": 5}]}, "system[0].text"),
+        ({"max_tokens": "9"}, "max_tokens"),
+        ({"max_tokens": True}, "max_tokens"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"stream": "yes"}, "stream"),
+        ({"stop_sequences": "x"}, "stop_sequences"),
+        ({"stop_sequences": [5]}, "stop_sequences[0]"),
+        ({"tools": [{"name": "f"}]}, "tools[0].input_schema"),
+        ({"tools": [{"input_schema": {}}]}, "tools[0].name"),
+        ({"tool_choice": {"type": "some"}}, "tool_choice.type"),
+        ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
+        ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
+        ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
+        ({"output_config": {"format": FORMAT}, "output_format": FORMAT}, "output_format"),
+        ({"metadata": {"user_id": 5}}, "metadata.user_id"),
+    ],
+)  # fmt: skip
+def test_a_wrong_type_is_refused_with_its_path(change: Json, param: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        DIALECT.read(ASKED | change)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"", None),
+        (b"{", None),
+        (b"[1]", None),
+        (b"{}", "model"),
+        (b'{"model":5}', "model"),
+        (b'{"model":""}', "model"),
+        (b'{"model":"m","stream":"yes"}', "stream"),
+        (b'{"model":"m","max_tokens":1.5}', "max_tokens"),
+        (b'{"model":"m","tools":{}}', "tools"),
+        (b'{"model":"m","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None),
+        (b'{"model":"\xff"}', None),
+    ],
+)
+def test_a_body_that_cannot_be_routed_is_refused(body: bytes, param: str | None) -> None:
+    with pytest.raises(BadRequest) as refused:
+        DIALECT.head(body)
+    assert refused.value.param == param
+
+
+def test_numbers_without_end_do_not_harm() -> None:
+    body = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"temperature":' + b"9" * 400 + b"}"
+    assert DIALECT.head(body).model == "m"
+    assert DIALECT.write(DIALECT.read(json.loads(body)), TARGET).json["temperature"] == int("9" * 400)
+
+
+def test_a_target_that_refuses_a_field_says_so() -> None:
+    body = json.dumps(ASKED | {"context_management": {"edits": []}, "speed": None}).encode()
+    target = Target(model="m", provider="p", accepts=Accepts(drop=frozenset(("context_management", "speed"))))
+    with pytest.raises(BadRequest) as refused:
+        DIALECT.edits(DIALECT.head(body), target)
+    assert refused.value.param == "context_management"
+    written = DIALECT.write(DIALECT.read(json.loads(body)), target)
+    assert lost(written) == {"context_management": {"edits": []}} and "context_management" not in written.json
+
+
+def test_the_model_is_spliced() -> None:
+    body = b'{ "messages" : [ {"role":"user","content":"model"} ],"model" :"a", "unknown": 1.00 }'
+    edited = splice.apply(body, DIALECT.edits(DIALECT.head(body), Target(model='b"', provider="p")))
+    assert edited == body.replace(b'"a"', b'"b\\""')
+
+
+def test_thinking_is_read_in_all_its_forms() -> None:
+    def read(thinking: Json, **more: Any) -> Reasoning | None:
+        return DIALECT.read(ASKED | {"thinking": thinking, **more}).reasoning
+
+    assert read({"type": "enabled", "budget_tokens": 2000}) == Reasoning(enabled=True, budget=2000, show="auto")
+    assert read({"type": "disabled"}) == Reasoning(enabled=False)
+    adaptive = read({"type": "adaptive", "display": "omitted"}, output_config={"effort": "low"})
+    assert adaptive is not None
+    assert (adaptive.enabled, adaptive.effort, adaptive.budget, adaptive.show) == (True, "low", -1, "none")
+    only = DIALECT.read(ASKED | {"output_config": {"effort": "max", "task_budget": {"type": "tokens", "total": 5}}})
+    assert only.reasoning == Reasoning(effort="max")
+    assert only.extras == {"anthropic": {"output_config": {"task_budget": {"type": "tokens", "total": 5}}}}
+
+
+def test_documents_are_what_they_hold() -> None:
+    sources: list[tuple[Json, dict[str, Any]]] = [
+        ({"type": "text", "media_type": "text/plain", "data": "words"}, {"text": "words"}),
+        ({"type": "url", "url": "https://e.org/a.pdf"}, {"url": "https://e.org/a.pdf"}),
+        ({"type": "file", "file_id": "file_1"}, {"file_id": "file_1"}),
+        ({"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}, {"data": "JVBERi0="}),
+        ({"type": "content", "content": [{"type": "text", "text": t} for t in "ab"]}, {"text": "a\n\nb"}),
+        ({"type": "content", "content": "c"}, {"text": "c"}),
+    ]  # fmt: skip
+    for source, held in sources:
+        block = {"type": "document", "source": source, "title": "T", "context": "C", "citations": {"enabled": True}}
+        given = ASKED | {"messages": [{"role": "user", "content": [block]}]}
+        (part,) = DIALECT.read(given).messages[0].parts
+        assert isinstance(part, Media) and part.name == "T" and part.kind == "document"
+        assert {name: getattr(part, name) for name in held} == held
+        written = DIALECT.write(DIALECT.read(given), TARGET)
+        assert written.json["messages"][0]["content"] == [block] and not written.losses
+
+
+def test_a_search_result_is_a_document_to_others_and_itself_here() -> None:
+    block = {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "x"}]}
+    given = ASKED | {"messages": [{"role": "user", "content": [block]}]}
+    (part,) = DIALECT.read(given).messages[0].parts
+    assert isinstance(part, Media) and (part.text, part.name) == ("x", "t")
+    assert DIALECT.write(DIALECT.read(given), TARGET).json["messages"][0]["content"] == [block]
+
+
+def test_slots_are_all_texts_and_no_grammar() -> None:
+    request = {
+        "model": "m",
+        "system": [{"type": "text", "text": "S", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+        "messages": [
+            {"role": "user", "content": "U"},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": "T", "signature": "x"},
+                    {"type": "tool_use", "id": "t1", "name": "f", "input": {"id": "I", "type": ["J"], "n": 1}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "R"}]},
+                    {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "D"}},
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
+                ],
+            },
+        ],
+        "tools": [
+            {
+                "name": "f",
+                "description": "F",
+                "input_schema": {"type": "object", "properties": {"p": {"description": "P"}}},
+                "input_examples": [{"p": "E"}],
+            }
+        ],
+    }
+    slots = list(DIALECT.slots(request))
+    assert "".join(slot.text for slot in slots) == "SUTIJRDFPE"
+    roles = ["system", "user", *["assistant"] * 3, "tool", "user", *["system"] * 3]
+    assert [slot.role for slot in slots] == roles
