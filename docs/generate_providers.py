@@ -15,10 +15,10 @@ HEAD = """<!-- Written by docs/generate_providers.py; change the provider files 
 
 # Providers
 
-A provider is chosen by its name: `openai/gpt-5.2` goes to the provider `openai`. With `discover: true` every provider
-whose key is in the environment is there without being configured; else it stands under `providers` in the config, where
-each of its settings can be given, and where one provider may stand several times under different names (`type` says
-which it is).
+A provider is chosen by its name: `openai/gpt-5.2` goes to the provider `openai`. Every provider whose key
+is in the environment is there without being configured (unless `discover: false`); else it stands under `providers` in
+the config, where each of its settings can be given, and where one provider may stand several times under different
+names (`type` says which it is).
 
 ```yaml
 providers:

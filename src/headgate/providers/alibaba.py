@@ -19,7 +19,6 @@ PROVIDER = Provider(
     docs=(
         "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
         "https://www.alibabacloud.com/help/en/model-studio/compatibility-with-openai-responses-api",
-        "https://www.alibabacloud.com/help/en/model-studio/anthropic-api-messages",
     ),
     base_url="https://dashscope-intl.aliyuncs.com",
     env=(

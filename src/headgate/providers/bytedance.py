@@ -14,10 +14,7 @@ from headgate.providers.compatible import CHAT
 PROVIDER = Provider(
     name="bytedance",
     title="ByteDance ModelArk",
-    docs=(
-        "https://docs.byteplus.com/en/docs/ModelArk/1330626",
-        "https://docs.byteplus.com/en/docs/ModelArk/1399008",
-    ),
+    docs=("https://docs.byteplus.com/api/docs/ModelArk/1330626",),
     base_url="https://ark.ap-southeast.bytepluses.com/api/v3",
     env=("ARK_API_KEY",),
     endpoints=(

@@ -16,7 +16,7 @@ PROVIDER = Provider(
     name="databricks",
     title="Databricks",
     docs=(
-        "https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
+        "https://docs.databricks.com/machine-learning/model-serving/score-model-serving-endpoints",
         "https://docs.databricks.com/aws/en/machine-learning/model-serving/query-anthropic-messages",
     ),
     base_url="{host}/serving-endpoints",

@@ -9,7 +9,7 @@ from headgate.providers.compatible import CHAT
 PROVIDER = Provider(
     name="hyperbolic",
     title="Hyperbolic",
-    docs=("https://docs.hyperbolic.xyz/docs/rest-api",),
+    docs=("https://docs.hyperbolic.xyz/",),
     base_url="https://api.hyperbolic.xyz/v1",
     env=("HYPERBOLIC_API_KEY",),
     endpoints=(

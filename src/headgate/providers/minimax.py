@@ -1,4 +1,7 @@
-"""MiniMax. Thoughts come, and go back, in `reasoning_details`. In China: `base_url: https://api.minimaxi.com`."""
+"""MiniMax. Thoughts stand in <think> tags of the text or, asked with `reasoning_split`, in `reasoning_details`.
+
+In China: `base_url: https://api.minimaxi.com`.
+"""
 
 from __future__ import annotations
 

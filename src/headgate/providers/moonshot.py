@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from headgate.providers import paths
 from headgate.providers.anthropic import VERSION
-from headgate.providers.base import Bearer, Endpoint, Provider
+from headgate.providers.base import Endpoint, Provider
 from headgate.providers.compatible import CHAT, MESSAGES, RESPONSES
 
 _TOKENS = paths.allow("POST", "/tokenizers/estimate-token-count")
@@ -19,7 +19,7 @@ PROVIDER = Provider(
     title="Moonshot AI",
     docs=(
         "https://platform.kimi.ai/docs/api/overview",
-        "https://platform.kimi.ai/docs/guide/use-kimi-k2-thinking-model",
+        "https://platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model",
     ),
     base_url="https://api.moonshot.ai",
     env=("MOONSHOT_API_KEY",),
@@ -30,7 +30,6 @@ PROVIDER = Provider(
             prefix="/anthropic/v1",
             paths=paths.NO_COUNT,
             accepts=MESSAGES,
-            auth=Bearer("x-api-key", ""),
             headers=(VERSION,),
         ),
         Endpoint(dialect="openai_responses", prefix="/v1", paths=paths.NO_COUNT, accepts=RESPONSES),

@@ -19,7 +19,6 @@ PROVIDER = Provider(
     docs=(
         "https://openrouter.ai/docs/api-reference/overview",
         "https://openrouter.ai/docs/api-reference/responses/overview",
-        "https://openrouter.ai/docs/api-reference/anthropic-messages/create-messages",
     ),
     base_url="https://openrouter.ai/api/v1",
     env=("OPENROUTER_API_KEY",),

@@ -9,10 +9,7 @@ from headgate.providers.compatible import CHAT
 PROVIDER = Provider(
     name="ovh",
     title="OVHcloud AI Endpoints",
-    docs=(
-        "https://endpoints.ai.cloud.ovh.net/",
-        "https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-getting-started",
-    ),
+    docs=("https://endpoints.ai.cloud.ovh.net/",),
     base_url="https://oai.endpoints.kepler.ai.cloud.ovh.net/v1",
     env=(
         "OVH_AI_ENDPOINTS_ACCESS_TOKEN",

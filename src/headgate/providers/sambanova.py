@@ -1,11 +1,11 @@
-"""SambaNova Cloud: chat completions and, for the same models, Messages."""
+"""SambaNova Cloud. Messages count tokens; their images must be base64."""
 
 from __future__ import annotations
 
 from headgate.providers import paths
 from headgate.providers.anthropic import VERSION
-from headgate.providers.base import Endpoint, Provider
-from headgate.providers.compatible import CHAT, MESSAGES
+from headgate.providers.base import Bearer, Endpoint, Provider
+from headgate.providers.compatible import CHAT, MESSAGES, RESPONSES
 
 PROVIDER = Provider(
     name="sambanova",
@@ -18,7 +18,8 @@ PROVIDER = Provider(
     env=("SAMBANOVA_API_KEY",),
     endpoints=(
         Endpoint(dialect="openai_chat", accepts=CHAT),
-        Endpoint(dialect="anthropic_messages", paths=paths.NO_COUNT, accepts=MESSAGES, headers=(VERSION,)),
+        Endpoint(dialect="anthropic_messages", accepts=MESSAGES, auth=Bearer("x-api-key", ""), headers=(VERSION,)),
+        Endpoint(dialect="openai_responses", paths=paths.NO_COUNT, accepts=RESPONSES),
     ),
     opaque=paths.under("", paths.MODELS, paths.EMBEDDINGS, paths.TRANSCRIPTIONS, paths.TRANSLATIONS),
 )

@@ -11,7 +11,7 @@ from headgate.providers.compatible import CHAT, RESPONSES
 PROVIDER = Provider(
     name="sglang",
     title="SGLang",
-    docs=("https://docs.sglang.ai/basic_usage/openai_api_completions.html",),
+    docs=("https://docs.sglang.io/docs/basic_usage/openai_api",),
     base_url="http://localhost:30000/v1",
     env=("SGLANG_API_KEY",),
     endpoints=(
