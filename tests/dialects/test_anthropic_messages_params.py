@@ -95,7 +95,7 @@ def test_effort_and_budget(
 
 
 def test_thinking_gives_way_where_the_api_forbids_it() -> None:
-    """To a forced tool; to a cap without room; where models are told a budget, in a tool loop whose thought was lost."""
+    """To a forced tool; to a cap without room; to a budget in a tool loop whose own thought was lost."""
     thinks = Reasoning(effort="high", show="detailed")
     free = write(prompt(HI, reasoning=thinks))
     assert free.json["thinking"] == {"type": "adaptive", "display": "summarized"}
