@@ -67,14 +67,14 @@ def build(name: str, provider: Provider, config: SiteConfig, environment: Mappin
     if not template:
         raise ConfigError("no base URL", where=where, hint=_either("base_url", provider.base_url_env))
     settings = _settings(provider, config, environment, _needed(provider, template, dialects), where)
-    filled = _HOLE.sub(lambda hole: settings.get(hole[1], hole[0]).rstrip("/"), template)
-    scheme, host, port, path = _address(filled, f"{where}.base_url")
+    plain = {name: value.rstrip("/") for name, value in settings.items()}
+    scheme, host, port, path = _address(_filled(template, plain), f"{where}.base_url")
     _refuse_doubled(path, provider, dialects, f"{where}.base_url")
     if (config.cert_file is None) != (config.key_file is None):
         raise ConfigError("cert_file and key_file go together", where=where, hint="give both, or neither")
     return Site(
         name=name,
-        provider=provider,
+        provider=_settled(provider, plain, settings),
         base_path=path,
         origin=Origin(
             scheme=scheme,
@@ -129,25 +129,20 @@ def url(site: Site, endpoint: Endpoint, dialect_path: str, operation: str, model
             raise NotFound(f"{site.provider.title} has no {operation} operation in this dialect")
         if own is not None:
             path = own.replace("{model}", quote(model, safe="")) if "{model}" in own else own
-    prefix = endpoint.prefix
-    return site.base_path + (site.fill(prefix + path) if "{" in prefix or "{" in path else prefix + path)
+    return site.base_path + endpoint.prefix + path
 
 
 def passing(site: Site, allow: Allow, rest: str) -> tuple[str, Endpoint]:
     """The path of a pass-through call to `rest` (which `allow` matched), and the endpoint whose headers it takes."""
     endpoints = site.provider.endpoints
     alike = (e for e in endpoints if e.prefix == allow.prefix) if allow.prefix else iter(endpoints)
-    prefix = site.fill(allow.prefix) if "{" in allow.prefix else allow.prefix
-    return site.base_path + prefix + rest, next(alike, endpoints[0])
+    return site.base_path + allow.prefix + rest, next(alike, endpoints[0])
 
 
 async def call_headers(site: Site, endpoint: Endpoint, fetch: Fetch, client: Headers | None = None) -> Headers:
     """All headers of a call but the body's own. `client`: those of the client's that its dialect lets through; they win
-    over the provider's defaults and lose to what the operator set. A header whose setting is empty is left out."""
-    own: dict[bytes, bytes] = {}
-    for name, value in (*site.provider.headers, *endpoint.headers):
-        if filled := site.fill(value) if "{" in value else value:
-            own[name.encode()] = filled.encode()
+    over the provider's defaults and lose to what the operator set."""
+    own = {name.encode(): value.encode() for name, value in (*site.provider.headers, *endpoint.headers)}
     fixed = {name.encode(): value.encode() for name, value in site.headers}
     fixed.update(await (endpoint.auth or site.provider.auth).headers(site.credential, fetch))
     merged: Headers = list(fixed.items())
@@ -238,6 +233,30 @@ def _settings(
                 raise ConfigError("a setting has control characters", where=f"{where}.settings.{name}")
             values[name] = value
     return values
+
+
+def _filled(template: str, settings: Mapping[str, str]) -> str:
+    """The template with settings put in; {model} stays."""
+    return _HOLE.sub(lambda hole: settings.get(hole[1], hole[0]), template) if "{" in template else template
+
+
+def _settled(provider: Provider, plain: Mapping[str, str], settings: Mapping[str, str]) -> Provider:
+    """The provider with all settings in their places (`plain`: as URLs take them), so that a call looks for none, and a
+    model's name cannot ask for one. A header whose setting is empty is left out."""
+    endpoints = tuple(
+        msgspec.structs.replace(
+            endpoint,
+            prefix=_filled(endpoint.prefix, plain),
+            paths={operation: _filled(path, plain) for operation, path in endpoint.paths.items()},
+            headers=_worn(endpoint.headers, settings),
+        )
+        for endpoint in provider.endpoints
+    )
+    return msgspec.structs.replace(provider, endpoints=endpoints, headers=_worn(provider.headers, settings))
+
+
+def _worn(headers: Iterable[tuple[str, str]], settings: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, given in headers if (value := _filled(given, settings)))
 
 
 def _headers(headers: Mapping[str, str], where: str) -> tuple[tuple[str, str], ...]:
