@@ -181,6 +181,8 @@ def _types(event: dict[str, Any]) -> Iterator[str]:
     if "response" in event:
         output = [item for item in event["response"]["output"] if item["type"] in _TYPED]
         event = {**event, "response": {**event["response"], "output": output}}
+        if isinstance(event["response"]["error"], dict) and isinstance(event["response"]["error"]["code"], str):
+            event["response"]["error"] = {**event["response"]["error"], "code": "server_error"}  # The service has more.
     try:
         _event.validate_python(event)
     except ValidationError as error:

@@ -209,12 +209,8 @@ class Encoder:
                 part.join(self._thought(part))
             case "tool_call" | "custom_call":
                 part.join(self._call(event))
-            case "native":
-                item = event.extras.get(FAMILY, {}).get("item")
-                if isinstance(item, dict):
-                    part.join(self._add(dict(item)))
             case _:
-                pass  # An image becomes an item when it is there: the item tells its format from the start.
+                pass  # Images and native items are added when they are there: an item may not change what it was.
 
     def _message(self, event: PartStarted) -> Item:
         own = event.extras.get(FAMILY, {})
@@ -350,10 +346,10 @@ class Encoder:
 
     def _end_native(self, part: Growing) -> None:
         item = part.extras.get(FAMILY, {}).get("item")
-        if part.item is None or not isinstance(item, dict):
+        if isinstance(item, dict):
+            part.join(self._add(item))
+        else:
             self.losses += foreign(part.extras, FAMILY, "output")
-            return
-        part.item.json |= item
 
     def _beside(self, part: Growing, of: str) -> None:
         """The empty reasoning item that carries a part's opaque values."""

@@ -52,16 +52,19 @@ def annotation(given: Citation, length: int) -> dict[str, Any] | None:
     """The annotation of a text of `length` characters; None where there is neither a native one nor a URL. A citation
     that does not say where it belongs belongs to the whole text."""
     own = given.extras.get(FAMILY, {}).get("annotation")
-    if isinstance(own, dict):
+    if not isinstance(own, dict):
+        own = {}
+    elif own.get("type") != "url_citation":
         return own
     if given.url is None:
-        return None
+        return own or None
     return {
         "type": "url_citation",
         "start_index": given.start if given.start is not None else 0,
         "end_index": given.end if given.end is not None else length,
         "url": given.url,
         "title": given.title or "",
+        **own,
     }
 
 
