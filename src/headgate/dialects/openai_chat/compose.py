@@ -256,8 +256,10 @@ class Composer:
             return {"type": "input_audio", "input_audio": {"data": part.data, "format": style}}, ""
         if part.file_id is not None:
             return {"type": "file", "file": {"file_id": part.file_id}}, ""
-        name = part.name or FILENAMES.get(part.mime or "", "document")
-        return {"type": "file", "file": {"filename": name, "file_data": url}}, ""
+        file: Json = {"file_data": url}
+        if part.name is not None or part.data is not None:
+            file["filename"] = part.name or FILENAMES.get(part.mime or "", "document")
+        return {"type": "file", "file": file}, ""
 
     # ------------------------------------------------------------------ extras
 

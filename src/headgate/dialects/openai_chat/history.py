@@ -46,13 +46,12 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-_MESSAGE = frozenset(
+_MESSAGE = frozenset(("role", "content", "name"))
+_RESULT = frozenset((*_MESSAGE, "tool_call_id"))
+_ASSISTANT = frozenset(
     (
-        "role",
-        "content",
-        "name",
+        *_MESSAGE,
         "tool_calls",
-        "tool_call_id",
         "function_call",
         "refusal",
         "annotations",
@@ -85,19 +84,21 @@ class History:
         role = _ROLES.get(said)
         if role is None:
             raise BadRequest(f"{path}.role must be one of {', '.join(_ROLES)}", param=f"{path}.role")
-        message = Message(role=role, parts=[], name=text(item, "name", path), extras=extras_besides(item, _MESSAGE))
         content = [self._block(part) for part in pieces(item.get("content"), path)]
         if role == "tool":
-            message.name = None
-            message.parts = [self._answer(item, said, content, path)]
-        elif role == "assistant":
+            return [Message(role=role, parts=[self._answer(item, said, content, path)])]
+        known = _ASSISTANT if role == "assistant" else _MESSAGE
+        message = Message(role=role, parts=content, name=text(item, "name", path), extras=extras_besides(item, known))
+        if role == "assistant":
             message.parts = self._assistant(item, content, index, message)
-        else:
-            message.parts = [part for part in content if not isinstance(part, ToolResult)]
-            results: list[Part] = [part for part in content if isinstance(part, ToolResult)]
-            if results:  # Anthropic's blocks: results stand before what the user says
-                return [Message(role="tool", parts=results), *([message] if message.parts else [])]
-        return [message]
+            return [message]
+        results: list[Part] = [part for part in content if isinstance(part, ToolResult)]
+        if not results:
+            return [message]
+        message.parts = [part for part in content if not isinstance(part, ToolResult)]
+        said_more = message.parts or message.extras or message.name
+        # Anthropic's blocks: results stand before what the user says.
+        return [Message(role="tool", parts=results), *([message] if said_more else [])]
 
     # ------------------------------------------------------------------ assistant turns
 
@@ -173,12 +174,10 @@ class History:
         if id is None:
             raise refuse(f"{path}.tool_call_id", "a string", None)
         found = self._match(id, name, path)
-        return ToolResult(
-            call_id=found,
-            name=self._names[found],
-            parts=content,
-            extras=extras_besides(item, _MESSAGE),
-        )
+        extras = extras_besides(item, _RESULT)
+        if name not in (None, self._names[found]):
+            extras.setdefault("openai", {})["name"] = name
+        return ToolResult(call_id=found, name=self._names[found], parts=content, extras=extras)
 
     def _match(self, id: str, name: str | None, path: str) -> str:
         """The id of the call that this answers. An empty id is matched by name and order."""

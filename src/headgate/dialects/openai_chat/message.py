@@ -156,7 +156,7 @@ class Message:
                     turn.say("thinking", "", None, extras)
             elif text or extras:
                 parts.add(turn.think(detail, text, (*path, index, key) if text else None))
-            if text and not key:
+            if not key and detail.get("type") != "reasoning.encrypted":
                 leaves(detail, (*path, index), turn.index, self._out)
         return parts
 

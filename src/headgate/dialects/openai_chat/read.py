@@ -99,6 +99,7 @@ def read(json: Member) -> Prompt:
     _tools(json, prompt)
     extras = {key: value for key, value in json.items() if key not in _READ and value is not None}
     options = inner(json, "stream_options") or {}
+    flag(options, "include_usage", "stream_options")
     kept = {key: value for key, value in options.items() if key != "include_usage"}
     if kept:
         extras["stream_options"] = kept

@@ -24,7 +24,6 @@ from headgate.model.prompt import Extras, Thinking
 
 ANTHROPIC, GOOGLE, OPENAI, OWN = "anthropic-claude-v1", "google-gemini-v1", "openai-responses-v1", "headgate-v1"
 CONTENT = "content"
-_PLAIN = frozenset((None, "", "unknown"))
 _TEXT_KEYS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 _STRUCTURE = frozenset(("type", "index", "text", "summary", "format", "id", "signature", "data"))
 
@@ -33,7 +32,14 @@ Detail = dict[str, Any]
 
 def text_key(detail: Detail) -> str:
     """The member of an entry that holds its text ("" for none)."""
-    return _TEXT_KEYS.get(detail.get("type", ""), "")
+    kind = detail.get("type")
+    return _TEXT_KEYS.get(kind, "") if isinstance(kind, str) else ""
+
+
+def style_of(detail: Detail) -> str:
+    """The format of an entry, "" where it says none."""
+    style = detail.get("format")
+    return style if isinstance(style, str) and style != "unknown" else ""
 
 
 def text_of(detail: Detail) -> str:
@@ -45,14 +51,15 @@ def text_of(detail: Detail) -> str:
 def owner(detail: Detail) -> str | None:
     """The id of the tool call whose extras this entry holds, CONTENT for the text's, None for a thought."""
     name = detail.get("id")
-    if detail.get("type") != "reasoning.encrypted" or detail.get("format") not in (GOOGLE, OWN):
+    if detail.get("type") != "reasoning.encrypted" or style_of(detail) not in (GOOGLE, OWN):
         return None
     return name if isinstance(name, str) and name else None
 
 
 def extras_of(detail: Detail) -> Extras:
     """What of an entry must go back unchanged, under the family that owns it."""
-    style, signature, data, name = (detail.get(key) for key in ("format", "signature", "data", "id"))
+    signature, data, name = (detail.get(key) for key in ("signature", "data", "id"))
+    style = style_of(detail)
     opaque = signature or data
     if isinstance(data, str) and (found := carrier.unwrap(data)) is not None:
         return found
@@ -65,10 +72,8 @@ def extras_of(detail: Detail) -> Extras:
     if style == OPENAI:
         held = {"id": name, "encrypted_content": data}
         return {"openai": {key: value for key, value in held.items() if value}} if any(held.values()) else {}
-    rest = {
-        key: value for key, value in detail.items() if key not in ("text", "summary", "index") and value is not None
-    }
-    if rest.get("format") in _PLAIN:
+    rest = {key: value for key, value in detail.items() if key not in (text_key(detail), "index") and value is not None}
+    if not style:
         rest.pop("format", None)
     if rest.get("type") == "reasoning.text":
         del rest["type"]
@@ -87,26 +92,24 @@ class Grouping:
         """Something else was said: the next entry begins a thought."""
         self._open = self._sealed = False
         self._index: Any = None
-        self._style: Any = None
+        self._style = ""
 
     def goes_on(self, detail: Detail) -> bool:
-        style, index = detail.get("format"), detail.get("index")
-        plain = style in _PLAIN
-        held = self._style in _PLAIN
+        style, index = style_of(detail), detail.get("index")
         encrypted = not text_key(detail)
         if not self._open or self._sealed:
             on = False
         elif encrypted and style == OPENAI:
-            on = held or self._style == OPENAI
+            on = self._style in ("", OPENAI)
         elif encrypted:
             on = False
         elif style == OPENAI == self._style:
             on = True
         else:
-            on = (index == self._index or index is None) and (plain or held or style == self._style)
+            on = (index == self._index or index is None) and (not style or self._style in ("", style))
         self._sealed = bool(detail.get("signature") or detail.get("data"))
         self._index = index
-        self._style = self._style if on and plain else style
+        self._style = self._style if on and not style else style
         self._open = True
         return on
 

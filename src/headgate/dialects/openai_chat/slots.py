@@ -86,6 +86,7 @@ def _content(content: Any, path: Path, role: str) -> Iterator[TextSlot]:
 
 def _part(part: Json, path: Path, role: str) -> Iterator[TextSlot]:
     kind = part.get("type")
+    kind = kind if isinstance(kind, str) else ""
     if kind in _MEDIA:
         yield from _slot(part.get("text"), (*path, "text"), role)
     elif kind == "file":

@@ -1,10 +1,10 @@
 """Token counts of Chat Completions, read into the neutral form and written back.
 
 Rules of this file:
-- `prompt_tokens` includes cached tokens, `completion_tokens` includes reasoning. Where the counts show that they do not,
-  they are put right: xAI and Gemini's OpenAI endpoint leave thoughts out of `completion_tokens` but count them in
-  `total_tokens`; a prompt smaller than its cached part leaves that out. Tokens said to be both read from and written to a
-  cache (OpenRouter says so of Gemini) are counted as read.
+- `prompt_tokens` includes cached tokens, `completion_tokens` includes reasoning. Where the counts show that they do
+  not, they are put right: xAI and Gemini's OpenAI endpoint leave thoughts out of `completion_tokens` but count them in
+  `total_tokens`; a prompt smaller than its cached part leaves that out. Tokens said to be both read from and written
+  to a cache (OpenRouter says so of Gemini) are counted as read.
 - A count may be null or absent (0). A count of another type is malformed: money hangs on it.
 """
 

@@ -143,18 +143,19 @@ class _Writer:
             json["response_format"] = held["response_format"]
         elif output.kind == "text":
             json["response_format"] = {"type": "text"}
-        elif output.kind == "json" or output.schema is None:
+        elif output.kind == "json":
             json["response_format"] = {"type": "json_object"}
-        elif not self.accepts.json_schema:
-            json["response_format"] = {"type": "json_object"}
-            self._lose("response_format.schema", "this target takes no schema", output.schema)
         else:
-            schema: Json = {"name": output.name or "answer", "schema": output.schema}
-            if output.description is not None:
-                schema["description"] = output.description
-            if output.strict is not None:
-                schema["strict"] = output.strict
-            json["response_format"] = {"type": "json_schema", "json_schema": schema}
+            said = {name: getattr(output, name) for name in ("description", "schema", "strict")}
+            wanted = {
+                "name": output.name or "answer",
+                **{key: value for key, value in said.items() if value is not None},
+            }
+            if self.accepts.json_schema:
+                json["response_format"] = {"type": "json_schema", "json_schema": wanted}
+            else:
+                json["response_format"] = {"type": "json_object"}
+                self._lose("response_format.json_schema", "this target takes no schema", wanted)
 
     def _reasoning(self, reasoning: Reasoning, json: Json) -> None:
         own = reasoning.extras.get("openai", {})
@@ -239,8 +240,8 @@ class _Writer:
 
     def _choice(self, choice: ToolChoice, json: Json, tools: bool) -> None:
         if not tools:
-            if choice.mode != "auto":
-                self._lose("tool_choice", "no tool is left to choose", choice.mode)
+            if choice.mode != "auto" or choice.names:
+                self._lose("tool_choice", "no tool is left to choose", choice)
             return
         mode = "required" if choice.mode == "any" else choice.mode
         if not choice.names or choice.mode == "none":
