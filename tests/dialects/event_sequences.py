@@ -136,8 +136,11 @@ def part(draw: st.DrawFn, choice: int, number: int, kinds: Sequence[PartKind]) -
             text = base64.b64encode(draw(st.binary(min_size=1, max_size=9))).decode()
         case "native":
             family = draw(st.sampled_from(sorted(NATIVE)))
-            head["name"] = NATIVE[family].get("type", "executableCode")
-            head["extras"] = {family: {"item": NATIVE[family]}}
+            item = NATIVE[family] | (
+                {"id": f"{NATIVE[family]['id']}_{choice}_{number}"} if "id" in NATIVE[family] else {}
+            )
+            head["name"] = item.get("type", "executableCode")
+            head["extras"] = {family: {"item": item}}
         case _:
             text = draw(words)
     events: list[Event] = [PartStarted(**head)]
