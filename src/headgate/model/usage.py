@@ -22,6 +22,12 @@ class Usage(Struct, kw_only=True):
     input_audio: int = 0
     output_audio: int = 0
     cache_audio_read: int = 0
+    input_image: int = 0
+    cache_image_read: int = 0
+    input_video: int = 0
+    output_image: int = 0
+    """Where a provider counts and prices them apart: input ⊇ input_image ⊇ cache_image_read, input ⊇ input_video,
+    output ⊇ output_image."""
     tool_input: int = 0
     """Of input, tokens that a server tool put into the prompt (Gemini toolUsePromptTokenCount)."""
     accepted_prediction: int = 0
