@@ -74,6 +74,7 @@ def head(body: bytes) -> Head:
         stream=bool(found.stream),
         max_output=found.max_output_tokens,
         tools=bool(found.tools) or brought,
+        state=bool(objects or referred or found.background),
         objects=tuple(dict.fromkeys([*objects, *referred, *held])),
         stores=found.store is not False or bool(found.background),
     )
@@ -130,13 +131,13 @@ def _slot(path: Path, text: str, role: str) -> TextSlot:
 
 
 def _item(item: dict[str, Any], path: Path) -> Iterator[TextSlot]:
-    kind = item.get("type")
+    kind = str(item.get("type"))
     if kind == "additional_tools":
         yield from _described(item.get("tools"), (*path, "tools"))
         return
     role = item.get("role")
     if not isinstance(role, str):
-        role = "tool" if kind in TOOL_ROLES or str(kind).endswith("_call_output") else "assistant"
+        role = "tool" if kind in TOOL_ROLES or kind.endswith("_call_output") else "assistant"
     for place, text in leaves(item, path):
         arguments = place[-1] == "arguments" and len(place) == len(path) + 1
         yield TextSlot(path=place, text=text, role=role, kind="arguments" if arguments else "text")
