@@ -106,7 +106,15 @@ class Dispatch:
             asked = "whole" if not (x.head and x.head.stream) else _asked(prepared, x)
             call = await self.prepare.call(x, prepared)
             decoder = Unread() if counting else prepared.dialect.decoder()
-            frames = await attempt(self._open, call, prepared.dialect, decoder, asked, self._splitters)
+            frames = await attempt(
+                self._open,
+                call,
+                prepared.dialect,
+                decoder,
+                asked=asked,
+                splitters=self._splitters,
+                verbatim=prepared.same,
+            )
             row.headers_us = (clock.mono_ns() - began) // 1000
             row.status = frames.response.status
             row.upstream_request_id = _upstream_id(frames.response.headers)

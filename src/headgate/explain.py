@@ -16,17 +16,18 @@ from headgate.http import routes
 from headgate.http.ingress import Ingress
 from headgate.meter import estimate_tokens
 from headgate.model.exchange import Exchange, Request
+from headgate.model.identity import Identity
 from headgate.model.trail import Trail
 from headgate.model.usage import Usage
 from headgate.stages.account import Price
 
 
-async def explained(ingress: Ingress, asked: Exchange, envelope: Any, price: Price | None = None) -> dict[str, Any]:
-    """The explanation of `envelope` = {"path", "body", "headers"?} for the identity of `asked`."""
+async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: Price) -> dict[str, Any]:
+    """The explanation of `envelope` = {"path", "body"} for this identity."""
     if not isinstance(envelope, dict) or not isinstance(envelope.get("path"), str) or not isinstance(envelope.get("body"), dict):
         raise BadRequest('explain takes {"path": "/v1/chat/completions", "body": {...}}')
     path, _, query = envelope["path"].partition("?")
-    match = routes.match("POST", path, ingress.pipeline.dispatch.sites)
+    match = routes.match("POST", path, ingress.pipeline.dispatch.prepare.sites)
     if match.operation not in ("generate", "count"):
         raise BadRequest(f"{path} does not generate: there is nothing to explain", param="path")
     body = msgspec.json.encode(envelope["body"])
@@ -39,7 +40,7 @@ async def explained(ingress: Ingress, asked: Exchange, envelope: Any, price: Pri
         path=path,
         query=query.encode(),
         headers=[(b"content-type", b"application/json")],
-        credential=asked.request.credential,
+        credential=b"",
         operation=match.operation,
         model=match.model,
         stream=match.stream,
@@ -48,13 +49,14 @@ async def explained(ingress: Ingress, asked: Exchange, envelope: Any, price: Pri
         read_body=read_body,
     )
     x = Exchange(
-        id=asked.id,
+        id=clock.new_id("dry_"),
         at=clock.wall(),
         t0=clock.mono_ns(),
         request=request,
         dialect=ingress.dialects[match.dialect],
         trail=Trail(),
         dry=True,
+        identity=identity,
     )
     refusal: HeadgateError | None = None
     targets: list[dict[str, Any]] = []
@@ -75,7 +77,7 @@ async def explained(ingress: Ingress, asked: Exchange, envelope: Any, price: Pri
     }
 
 
-def _target(ingress: Ingress, x: Exchange, number: int, price: Price | None) -> dict[str, Any]:
+def _target(ingress: Ingress, x: Exchange, number: int, price: Price) -> dict[str, Any]:
     assert x.route is not None and x.head is not None
     target = x.route.targets[number]
     told: dict[str, Any] = {"order": number + 1, "provider": target.site, "model": target.model}
@@ -92,10 +94,8 @@ def _target(ingress: Ingress, x: Exchange, number: int, price: Price | None) -> 
         "body": msgspec.json.decode(prepared.body),
         "input_tokens_estimated": tokens,
     }
-    if price is not None:
-        provider = prepared.site.provider.catalog or prepared.site.provider.name
-        at_most = x.head.max_output
-        low, name = price(provider, target.model, Usage(input=tokens), x.at)
-        high = price(provider, target.model, Usage(input=tokens, output=at_most), x.at)[0] if at_most else None
-        told |= {"cost_input_nanos": low, "cost_at_most_nanos": high, "price": name}
-    return told
+    provider = prepared.site.provider.catalog or prepared.site.provider.name
+    at_most = x.head.max_output
+    low, name = price(provider, target.model, Usage(input=tokens), x.at)
+    high = price(provider, target.model, Usage(input=tokens, output=at_most), x.at)[0] if at_most else None
+    return told | {"cost_input_nanos": low, "cost_at_most_nanos": high, "price": name}

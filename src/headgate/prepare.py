@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from headgate.dialects import carrier, splice
-from headgate.dialects.base import Dialect, Target, Written
+from headgate.dialects.base import Accepts, Dialect, Target, Written
 from headgate.errors import BadRequest, NotFound
 from headgate.model.exchange import Exchange
 from headgate.model.prompt import Loss, Prompt
@@ -70,14 +70,18 @@ class Prepare:
             default_max_tokens=maximum or 4096,
         )
         assert x.head is not None
-        if x.head.objects and not endpoint.accepts.state:
+        if x.head.state and (dialect is not x.dialect or not endpoint.accepts.state):
             raise BadRequest(
-                f"{site.name} keeps no state: {x.head.objects[0]!r} cannot be referred to there; send the whole conversation",
+                f"{site.name} keeps no state that this request refers to or asks for: send the whole conversation",
                 code="state_not_supported",
                 param="previous_response_id",
             )
         if dialect is x.dialect and carrier.MAGIC not in x.body:
+            if endpoint.accepts.verbatim:
+                goal = msgspec.structs.replace(goal, accepts=Accepts(stream_usage=endpoint.accepts.stream_usage))
             edits = [*dialect.edits(x.head, goal), *x.edits]
+            if x.request.model:  # named in the path: whether the body names one too, nobody has read
+                edits = [msgspec.structs.replace(edit, present=False) for edit in edits]
             body = splice.apply(x.body, edits)
             names = [edit.name for edit in edits]
             return Prepared(
@@ -95,13 +99,6 @@ class Prepare:
     def _cross(self, x: Exchange, target: RouteTarget, site: Site, endpoint: Endpoint, goal: Target) -> Prepared:
         dialect = self._dialects[endpoint.dialect]
         assert x.head is not None and x.identity is not None and x.route is not None
-        if x.head.objects and dialect is not x.dialect:
-            raise BadRequest(
-                f"{site.name} is not asked in the Responses dialect: {x.head.objects[0]!r} cannot be referred to there; "
-                "send the whole conversation",
-                code="state_not_supported",
-                param="previous_response_id",
-            )
         prompt = x.dialect.read(x.request_json())
         prompt.model = target.model
         prompt.stream = x.head.stream

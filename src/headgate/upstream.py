@@ -9,12 +9,14 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import msgspec
 
 from headgate.dialects.base import Decoder, Dialect
 from headgate.errors import UpstreamMalformed, UpstreamRefused, UpstreamTruncated
-from headgate.model.events import Decoded, Event, Frame
+from headgate.model.events import Decoded, Event, Frame, PartDelta, Path, Slot
 from headgate.net import Call, Headers, Open, Response, header
 
 WHOLE_LIMIT = 64 * 1024 * 1024
@@ -43,10 +45,13 @@ Splitters = dict[str, Callable[[], Splitter]]
 class Frames:
     """The frames of one answer. `read` gives what arrived together, [] at the end; it raises what went wrong, once."""
 
-    def __init__(self, response: Response, decoder: Decoder, framing: str, splitters: Splitters) -> None:
+    def __init__(
+        self, response: Response, decoder: Decoder, framing: str, splitters: Splitters, *, verbatim: bool = False
+    ) -> None:
         self.response = response
         self.decoder = decoder
         self.framing = framing
+        self._verbatim = verbatim
         self._splitter = splitters[framing]() if framing != "whole" else None
         self._ended = False
 
@@ -59,7 +64,7 @@ class Frames:
             if self._splitter is None:
                 self._ended = True
                 data = await read_whole(self.response, WHOLE_LIMIT)
-                decoded = self.decoder.whole(data)
+                decoded = self._decoded("", data, whole=True)
                 return [Frame(raw=data, data=data, span=(0, len(data)), events=decoded.events, repeats=decoded.repeats)]
             data = await self.response.read()
             if data:
@@ -90,7 +95,7 @@ class Frames:
         data = item.data
         if data is None:
             return Frame(raw=item.raw, event=item.event)
-        decoded = self.decoder.feed(item.event, data)
+        decoded = self._decoded(item.event, data, whole=False)
         return Frame(
             raw=item.raw,
             data=data,
@@ -101,8 +106,35 @@ class Frames:
             usage_only=decoded.usage_only,
         )
 
+    def _decoded(self, event: str, data: bytes, whole: bool) -> Decoded:
+        """A document that is JSON, but not as its dialect describes it, still passes to a client of the same dialect: it may know
+        more than we do. Its strings are shown to the guards one by one."""
+        try:
+            return self.decoder.whole(data) if whole else self.decoder.feed(event, data)
+        except UpstreamMalformed:
+            if not self._verbatim:
+                raise
+            self.decoder.complete = self.decoder.complete or whole
+            return Decoded(events=tuple(leaves(data)))
+
     def close(self) -> None:
         self.response.close()
+
+
+def leaves(data: bytes) -> Iterator[PartDelta]:
+    """Every string of a JSON document, each a text of its own. Raises UpstreamMalformed for what is no JSON."""
+    try:
+        stack: list[tuple[Path, Any]] = [((), msgspec.json.decode(data))]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise UpstreamMalformed("the upstream's answer is not valid JSON") from error
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, str) and path:
+            yield PartDelta(part=-1, kind="text", text=value, whole=True, slot=Slot(path=path))
+        elif isinstance(value, dict):
+            stack += [((*path, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            stack += [((*path, number), inner) for number, inner in enumerate(value)]
 
 
 class _Broken:
@@ -167,7 +199,7 @@ class Local:
 
 
 async def attempt(
-    open_: Open, call: Call, dialect: Dialect, decoder: Decoder, asked: str, splitters: Splitters
+    open_: Open, call: Call, dialect: Dialect, decoder: Decoder, *, asked: str, splitters: Splitters, verbatim: bool
 ) -> Frames:
     """Send the call; the answer's frames, its head read. `asked` is the framing we asked for. Raises UpstreamError."""
     response = await open_(call)
@@ -175,7 +207,7 @@ async def attempt(
         if response.status >= 300:
             await _refuse(response, dialect)
         framing = _framing(response.headers, asked)
-        return Frames(response, decoder, framing, splitters)
+        return Frames(response, decoder, framing, splitters, verbatim=verbatim)
     except BaseException:
         response.close()
         raise

@@ -65,7 +65,9 @@ def _listening(config: Config) -> Iterator[socket.socket]:
         listener.listen(2048)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror}", where="server", hint="another port: PORT=8081, or --port 8081"
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            where="server",
+            hint="another port: PORT=8081, or --port 8081",
         ) from error
     try:
         yield listener
@@ -97,7 +99,9 @@ def _writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ConfigError(
-            f"the data folder {str(folder)!r} cannot be written: {error.strerror}", where="data", hint="HEADGATE_DATA=/another/folder"
+            f"the data folder {str(folder)!r} cannot be written: {error.strerror}",
+            where="data",
+            hint="HEADGATE_DATA=/another/folder",
         ) from error
 
 
@@ -139,7 +143,9 @@ def _tls(config: Config) -> tuple[ssl.SSLContext | None, list[str]]:
 class _Server(uvicorn.Server):
     """uvicorn's server, that says when it stops and serves renewed certificates."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway, context: ssl.SSLContext | None, files: list[str]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, gateway: Gateway, context: ssl.SSLContext | None, files: list[str]
+    ) -> None:
         super().__init__(config)
         self._gateway = gateway
         self._context = context
@@ -165,7 +171,9 @@ class _Server(uvicorn.Server):
             if stamps == self._seen:
                 return
             self._seen = stamps
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self._files)  # a pair that does not fit changes nothing
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                *self._files
+            )  # a pair that does not fit changes nothing
             self._context.load_cert_chain(*self._files)
             _log.info("certificate renewed")
         except (OSError, ssl.SSLError) as error:

@@ -37,6 +37,8 @@ class Head(Struct, kw_only=True):
     tools: bool = False
     objects: tuple[str, ...] = ()
     """Ids of things held upstream that the request refers to (previous_response_id, conversation)."""
+    state: bool = False
+    """The request needs a target that keeps state (previous_response_id, conversation, item references, background)."""
     stores: bool = False
     """The answer will be held upstream under its id (Responses `store`, which is on by default)."""
     body: bytes = b""
@@ -72,6 +74,8 @@ class Accepts(Struct, frozen=True, kw_only=True):
     """OpenAI chat: where thoughts of earlier turns go back to."""
     thinking: Literal["adaptive", "budget"] = "adaptive"
     """Anthropic: how a model is told to think: adaptive with `output_config.effort`, or (models before Opus 4.6) by a budget."""
+    verbatim: bool = False
+    """Same dialect: the client's own words go up, whatever the fields above say of crossings (servers we know nothing about)."""
     drop: frozenset[str] = frozenset()
     """Top-level fields that this target refuses: listed as losses in a crossing, and refused clearly in the same dialect."""
 

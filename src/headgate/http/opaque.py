@@ -32,8 +32,8 @@ from headgate.model.record import AttemptRow, Held
 from headgate.model.usage import Usage
 from headgate.net import Call, Headers, Open, Response, header
 from headgate.pipeline import finish, told
-from headgate.providers.base import Allow, Site
-from headgate.providers.site import call_headers
+from headgate.providers.base import Allow, Endpoint, Site
+from headgate.providers.site import call_headers, passing
 from headgate.stages.resolve import Resolve
 from headgate.stores.base import Objects, Spool
 
@@ -79,11 +79,12 @@ class Opaque:
             self._own_names(x, allow, body, site)
         elif allow.names:
             raise BadRequest("this path takes JSON", code="unsupported_media_type")
+        path, endpoint = passing(site, allow, match.rest)
         call = Call(
             method=x.request.method,
             origin=site.origin,
-            path=_target(site, match.rest, x.request.query),
-            headers=await self._headers(x, site, body is None),
+            path=path + _query(x.request.query),
+            headers=await self._headers(x, site, endpoint, body is None),
             body=body if body is not None else self._upload(x, receive, ingress),
             deadlines=site.deadlines,
         )
@@ -154,9 +155,9 @@ class Opaque:
                 if self._owned(x, identity).site != site.name:
                     raise NotFound(f"{identity!r} is held by another provider", code="object_elsewhere")
 
-    async def _headers(self, x: Exchange, site: Site, streamed: bool) -> Headers:
+    async def _headers(self, x: Exchange, site: Site, endpoint: Endpoint, streamed: bool) -> Headers:
         client = [(n, v) for n, v in x.request.headers if n.startswith(_UP) and (streamed or n != b"content-length")]
-        headers = await call_headers(site, site.provider.endpoints[0], self._fetch, client)
+        headers = await call_headers(site, endpoint, self._fetch, client)
         return [*headers, (b"accept-encoding", b"identity")]
 
     async def _upload(self, x: Exchange, receive: Receive, ingress: Ingress) -> AsyncIterator[bytes]:
@@ -308,8 +309,9 @@ def _usage(usage: dict[str, Any]) -> Usage:
     )
 
 
-def _target(site: Site, rest: str, query: bytes) -> str:
+def _query(query: bytes) -> str:
+    """The client's query, without a key that it may hold."""
     kept = "&".join(
         part for part in query.decode("latin-1").split("&") if part and not part.startswith(("key=", "$alt="))
     )
-    return site.base_path + rest + (f"?{kept}" if kept else "")
+    return f"?{kept}" if kept else ""

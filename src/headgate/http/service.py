@@ -137,6 +137,6 @@ def explain_handler(enabled: bool, price: Price) -> Handler:
             envelope: Any = msgspec.json.decode(await x.request.read_body())
         except (msgspec.DecodeError, RecursionError) as error:
             raise BadRequest("the body is not valid JSON") from error
-        await send_json(send, await explained(ingress, x, envelope, price))
+        await send_json(send, await explained(ingress, x.identity, envelope, price))
 
     return handle

@@ -16,8 +16,8 @@ PROVIDER = Provider(
     docs=("https://platform.openai.com/docs/api-reference/chat",),
     base_url="",
     endpoints=(
-        Endpoint(dialect="openai_chat", accepts=Accepts(max_tokens_field="max_tokens", developer_role=False)),
-        Endpoint(dialect="openai_responses", accepts=Accepts(state=False)),
+        Endpoint(dialect="openai_chat", accepts=Accepts(max_tokens_field="max_tokens", developer_role=False, verbatim=True)),
+        Endpoint(dialect="openai_responses", accepts=Accepts(verbatim=True)),
         Endpoint(dialect="openai_completions"),
     ),
     dialects=("openai_chat",),

@@ -6,6 +6,7 @@ model name, meant for the provider that the path names, or else the first config
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
@@ -99,7 +100,7 @@ class Resolve(Stage):
             raise BadRequest("model must be a name of 1 to 256 printable characters", param="model")
         route = self.named(x, head.model)
         if head.objects:
-            route = self._held(x, route, head.objects)
+            route = await self._held(x, route, head.objects)
         x.route = route
         x.trail.note(
             self.name, "ok", model=head.model, targets=[f"{target.site}/{target.model}" for target in route.targets]
@@ -121,12 +122,15 @@ class Resolve(Stage):
             )
         return route
 
-    def _held(self, x: Exchange, route: Route, objects: Sequence[str]) -> Route:
-        """A request that refers to something held upstream goes where it is held; another tenant's id does not exist."""
+    async def _held(self, x: Exchange, route: Route, objects: Sequence[str]) -> Route:
+        """A request that refers to something held upstream goes where it is held; another tenant's id does not exist. An id that
+        was never seen here was made elsewhere, with the provider itself: who knows it may name it to a model."""
         assert x.identity is not None
         for identity in objects:
-            held = self._objects.owner(identity)
-            if held is None or held.tenant != x.identity.tenant:
+            held = await asyncio.to_thread(self._objects.owner, identity)
+            if held is None:
+                continue
+            if held.tenant != x.identity.tenant:
                 raise NotFound(f"there is no {identity!r}", code="object_not_found")
             targets = tuple(target for target in route.targets if target.site == held.site)
             if not targets:

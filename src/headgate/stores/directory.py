@@ -101,6 +101,9 @@ class ResidentDirectory:
         if self._thread is not None:
             self._thread.join()
 
+    def identities(self) -> list[Identity]:
+        return list(self._known.values())
+
     def __len__(self) -> int:
         return len(self._known)
 

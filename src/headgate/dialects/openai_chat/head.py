@@ -30,7 +30,7 @@ class _StreamOptions(Struct):
 
 
 class _Head(Struct):
-    model: str
+    model: str | None = None
     stream: bool | None = None
     max_completion_tokens: int | None = None
     max_tokens: int | None = None
@@ -103,7 +103,7 @@ def head(body: bytes) -> Head:
         if value is not None and value < least:
             raise BadRequest(f"{name} must be at least {least}", param=name)
     return Head(
-        model=read.model,
+        model=read.model or "",
         stream=stream,
         max_output=cap,
         n=read.n or 1,
@@ -134,7 +134,9 @@ def _files(body: bytes) -> Iterator[str]:
 
 def edits(head: Head, target: Target) -> list[Edit]:
     accepts = target.accepts
-    made = [Edit(name="model", path=("model",), value=msgspec.json.encode(target.model), present=True)]
+    made: list[Edit] = []
+    if head.model != target.model:
+        made.append(Edit(name="model", path=("model",), value=msgspec.json.encode(target.model), present=True))
     if head.stream and accepts.stream_usage and not head.include_usage:
         made.append(Edit(name="stream_options", path=("stream_options", "include_usage"), value=b"true"))
     if accepts.max_tokens_field is not None and head.max_output is not None:

@@ -1,0 +1,86 @@
+"""`headgate explain`: what would be done with a request, through the code that serves, and nothing is called or spent."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from headgate import clock
+from headgate.cli.commands import ConfigFile
+from headgate.config.environment import environment
+from headgate.config.load import load
+from headgate.errors import BadRequest, NotFound
+from headgate.model.identity import Identity
+
+
+def explain(
+    request: Annotated[str, typer.Argument(help="The request's JSON: a file, or - for standard input.")],
+    path: Annotated[str, typer.Option(help="The path it would be sent to.")] = "/v1/chat/completions",
+    key: Annotated[
+        str | None, typer.Option(help="Whose key: its name or id. Without it, a key that may use everything.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole explanation as JSON.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show what would be done with a request, and do nothing."""
+    from headgate.app import Gateway
+    from headgate.explain import explained
+
+    body = sys.stdin.buffer.read() if request == "-" else Path(request).read_bytes()
+    try:
+        json = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"{request}: not valid JSON: {error}") from error
+    variables = environment()
+    gateway = Gateway(load(config, variables), variables)
+    try:
+        told = asyncio.run(explained(gateway.app, _identity(gateway, key), {"path": path, "body": json}, gateway.price))
+    finally:
+        gateway.close()
+    print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() if as_json else _text(told))
+    if told["verdict"] != "allowed":
+        raise typer.Exit(1)
+
+
+def _identity(gateway: Any, key: str | None) -> Identity:
+    if key is None:
+        return Identity(key_id="", key_name="(any)", tenant="default")
+    gateway.directory.refresh(clock.wall())
+    for identity in gateway.directory.identities():
+        if key in (identity.key_id, identity.key_name):
+            return identity
+    raise NotFound(f"there is no valid key {key!r}; headgate keys list shows them")
+
+
+def _text(told: dict[str, Any]) -> str:
+    lines = [f"{told['verdict']}: {told['dialect']}, model {told['model']}"]
+    for note in told["trail"]:
+        detail = ", ".join(
+            f"{k}={v}" for k, v in note.items() if k not in ("stage", "verdict") and v not in ([], None, "")
+        )
+        lines.append(f"  {note['stage']}: {note['verdict']}{f' ({detail})' if detail else ''}")
+    for target in told["targets"]:
+        lines.append(f"{target['order']}. {target['provider']}/{target['model']}")
+        if "refused" in target:
+            lines.append(f"   cannot take it: {target['refused']}")
+            continue
+        way = "crossing to" if target["crossing"] else "same dialect,"
+        lines.append(f"   {way} {target['dialect']}; edits: {', '.join(target['edits']) or 'none'}")
+        lines += [f"   loses {loss['what']}: {loss['why']}" for loss in target["losses"]]
+        cost = target["cost_input_nanos"]
+        most = target["cost_at_most_nanos"]
+        lines.append(
+            f"   about {target['input_tokens_estimated']} input tokens; "
+            + (
+                "price unknown"
+                if cost is None
+                else f"input ${cost / 1e9:.6f}" + (f", at most ${most / 1e9:.6f}" if most else "")
+            )
+        )
+        lines.append("   body: " + msgspec.json.encode(target["body"]).decode())
+    return "\n".join(lines)
