@@ -204,6 +204,9 @@ def _paths(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         yield from _paths(item, (*path, key))
 
 
+CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+
+
 @pytest.mark.parametrize(
     ("request_", "param"),
     [
@@ -219,6 +222,7 @@ def _paths(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
             {"model": "m", "input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]},
             "input[0].call_id",
         ),
+        ({"model": "m", "input": [CALL]}, "input[0].call_id"),
         ({"model": "m", "input": "x", "tools": [{"name": "f"}]}, "tools[0].type"),
         ({"model": "m", "input": "x", "tools": [{"type": "function"}]}, "tools[0].name"),
         ({"model": "m", "input": "x", "tool_choice": "maybe"}, "tool_choice"),

@@ -8,8 +8,8 @@ Rules of this file:
   brings are tools like any other; an empty developer message marks the item's place.
 - Items of a type not known here are native parts. What only a stateful provider can honour stays in extras:
   `stateful` lists it.
-- A result without its call is refused, as the API does, unless an earlier answer that the provider keeps may hold the
-  call.
+- A call without its result is refused, as the API does, and so is a result without its call, unless an earlier answer
+  that the provider keeps may hold the call.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ class _Reader:
         self._messages = prompt.messages
         self._namespaces = namespaces
         self._calls: dict[str, ToolCall | None] = {}
+        self._open: list[tuple[str, str]] = []
         self._results: list[tuple[str, str]] = []
         self._waiting: dict[str, Extras] = {}
 
@@ -115,10 +116,13 @@ class _Reader:
                 self._add(role, Native(family=FAMILY, name=kind, json=item))
 
     def close(self) -> None:
-        prompt = self._prompt
-        for call, extras in self._waiting.items():
-            self._add("assistant", Thinking(text="", extras={**extras, OURS: {"of": call}}))
-        if stateful(prompt):
+        for extras in self._waiting.values():
+            self._add("assistant", Thinking(text="", extras=extras))
+        answered = {id for id, _ in self._results}
+        for id, at in self._open:
+            if id not in answered:
+                raise BadRequest(f"no output found for the tool call with call_id {id!r}", param=at)
+        if stateful(self._prompt):
             return
         for id, at in self._results:
             if id not in self._calls:
@@ -190,6 +194,7 @@ class _Reader:
             extras=extras,
         )
         self._calls[id] = call
+        self._open.append((id, f"{at}.call_id"))
         self._add("assistant", call)
 
     def _result(self, item: dict[str, Any], kind: str, at: str) -> None:
