@@ -162,7 +162,7 @@ class Gateway:
         found = self.catalog.find(provider, model, at)
         if found is None:
             return None, None
-        return found.cost(usage, at), found.label(at)
+        return found.cost(usage, at), str(found.label(at))
 
     def _max_output(self, provider: str, model: str) -> int | None:
         found = self.catalog.find(provider, model, clock.wall())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -16,6 +16,9 @@ from headgate.config.environment import environment
 from headgate.config.load import load
 from headgate.errors import BadRequest, NotFound
 from headgate.model.identity import Identity
+
+if TYPE_CHECKING:
+    from headgate.app import Gateway
 
 
 def explain(
@@ -47,7 +50,7 @@ def explain(
         raise typer.Exit(1)
 
 
-def _identity(gateway: Any, key: str | None) -> Identity:
+def _identity(gateway: Gateway, key: str | None) -> Identity:
     if key is None:
         return Identity(key_id="", key_name="(any)", tenant="default")
     gateway.directory.refresh(clock.wall())
