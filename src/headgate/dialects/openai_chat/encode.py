@@ -49,11 +49,18 @@ class _Part(Struct):
     number: int = 0
     base: int = 0
     said: bool = False
+    summary: bool = False
     id: str = ""
     name: str = ""
     mime: str = ""
     extras: Extras = {}
     text: list[str] = []
+    held: list[PartDelta | PartEnded] = []
+    """What waits until the part before it, of the same string, has ended."""
+
+
+_PROSE = frozenset(("text", "thinking", "refusal"))
+"""Kinds whose parts are joined into one string here: they may not interleave."""
 
 
 class _Choice(Struct):
@@ -67,6 +74,8 @@ class _Choice(Struct):
     begun: bool = False
     finished: bool = False
     parts: dict[int, _Part] = {}
+    lanes: dict[str, list[_Part]] = {}
+    """Kind of prose -> its open parts in order of their start: the first is being shown."""
 
 
 class Encoder:
@@ -136,7 +145,9 @@ class Encoder:
     def _choice(self, index: int) -> _Choice:
         choice = self._choices.get(index)
         if choice is None:
-            choice = self._choices[index] = _Choice(index, parts={})
+            for lower in range(len(self._choices), index):  # clients insert choices in order
+                self._choice(lower)
+            choice = self._choices[index] = _Choice(index, parts={}, lanes={kind: [] for kind in _PROSE})
         if not choice.begun:
             choice.begun = True
             self._chunk(index, b'{"role":"assistant","content":""}')
@@ -165,9 +176,12 @@ class Encoder:
             mime=event.mime,
             extras=merged({}, event.extras),
             text=[],
+            held=[],
         )
         choice.parts[event.part] = part
-        if event.kind in ("tool_call", "custom_call"):
+        if event.kind in _PROSE:
+            choice.lanes[event.kind].append(part)
+        elif event.kind in ("tool_call", "custom_call"):
             self._call_started(choice, part, event)
         elif event.kind == "native":
             self._native(event)
@@ -200,6 +214,12 @@ class Encoder:
         choice, part = self._part(event)
         if part is None:
             return
+        if event.kind in _PROSE and choice.lanes[event.kind][0] is not part:
+            part.held.append(event)
+            return
+        self._show(choice, part, event)
+
+    def _show(self, choice: _Choice, part: _Part, event: PartDelta) -> None:
         if event.extras:
             merged(part.extras, event.extras)
         text = event.text
@@ -208,18 +228,7 @@ class Encoder:
         elif not text:
             return
         elif event.kind == "thinking":
-            if not part.said:  # an entry's number is taken by what is shown: clients insert at that place
-                part.said = True
-                part.number = choice.entries
-                choice.entries += 1
-            summary = "encrypted_content" in part.extras.get("openai", {})
-            kind, key = (b"summary", b"summary") if summary else (b"text", b"text")
-            told = _encode(text)
-            self._chunk(
-                choice.index,
-                b'{"reasoning_content":%b,"reasoning_details":[{"type":"reasoning.%b","%b":%b,"index":%d}]}'
-                % (told, kind, key, told, part.number),
-            )
+            self._thought(choice, part, text)
         elif event.kind == "refusal":
             self._chunk(choice.index, b'{"refusal":%b}' % _encode(text), more=_logprobs(event, b"refusal"))
         elif event.kind in ("tool_call", "custom_call"):
@@ -227,6 +236,22 @@ class Encoder:
             self._argued(choice, part, text)
         elif event.kind == "media":
             part.text.append(text)
+
+    def _thought(self, choice: _Choice, part: _Part, text: str) -> None:
+        told = _encode(text)
+        style = b""
+        if not part.said:  # an entry's number is taken by what is shown: clients insert at that place
+            part.said = True
+            part.number = choice.entries
+            choice.entries += 1
+            part.summary = "encrypted_content" in part.extras.get("openai", {})
+            style = b',"format":"openai-responses-v1"' if part.summary else b""
+        kind = b"summary" if part.summary else b"text"
+        self._chunk(
+            choice.index,
+            b'{"reasoning_content":%b,"reasoning_details":[{"type":"reasoning.%b","%b":%b%b,"index":%d}]}'
+            % (told, kind, kind, told, style, part.number),
+        )
 
     def _said(self, choice: _Choice, part: _Part, event: PartDelta) -> None:
         if event.extras.get("openai", {}).get("transcript"):
@@ -268,9 +293,26 @@ class Encoder:
         choice, part = self._part(event)
         if part is None:
             return
+        if part.kind in _PROSE and choice.lanes[part.kind][0] is not part:
+            part.held.append(event)
+            return
         merged(part.extras, event.extras)
-        del choice.parts[event.part]
+        self._leave(choice, event.part, part)
+
+    def _leave(self, choice: _Choice, number: int, part: _Part) -> None:
+        """A part has ended: what waited for that goes on."""
+        del choice.parts[number]
         self._end_part(choice, part)
+        if part.kind not in _PROSE:
+            return
+        lane = choice.lanes[part.kind]
+        lane.pop(0)
+        if lane:
+            following = lane[0]
+            following.base = choice.length
+            held, following.held = following.held, []
+            for event in held:
+                self._part_delta(event) if isinstance(event, PartDelta) else self._part_ended(event)
 
     def _end_part(self, choice: _Choice, part: _Part) -> None:
         if part.kind == "tool_call" and not part.said:
@@ -326,9 +368,9 @@ class Encoder:
         self._chunk(choice.index, b"{}", _encode(word))
 
     def _close(self, choice: _Choice) -> None:
-        for part in list(choice.parts.values()):
-            self._end_part(choice, part)
-        choice.parts.clear()
+        while choice.parts:
+            number, part = next(iter(choice.parts.items()))
+            self._leave(choice, number, part)
 
     def _usage_seen(self, event: UsageSeen) -> None:
         self._usage = event.usage

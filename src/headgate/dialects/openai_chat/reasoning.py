@@ -75,8 +75,8 @@ def extras_of(detail: Detail) -> Extras:
     rest = {key: value for key, value in detail.items() if key not in (text_key(detail), "index") and value is not None}
     if not style:
         rest.pop("format", None)
-    if rest.get("type") == "reasoning.text":
-        del rest["type"]
+    if text_key(detail) == "text" or rest.keys() == {"type"}:
+        rest.pop("type", None)
     return {"openai": {"detail": rest}} if rest else {}
 
 
