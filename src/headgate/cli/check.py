@@ -182,9 +182,8 @@ def _unused(loaded: Loaded, sites: Mapping[str, Site]) -> Iterator[ConfigError]:
 
 def _matches_something(pattern: str, config: Config, sites: Mapping[str, Site]) -> bool:
     site, slash, _ = pattern.partition("/")
-    return (slash and site in sites) or any(
-        matches(pattern, name) for name in (*config.models, *(f"{s}/" for s in sites))
-    )
+    names = (*config.models, *(f"{name}/" for name in sites))
+    return bool(slash and site in sites) or any(matches(pattern, name) or matches(name, pattern) for name in names)
 
 
 def _summary(loaded: Loaded, sites: Mapping[str, Site]) -> str:
