@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -38,6 +39,7 @@ WORDS = frozenset(
         "effort",
         "reasoning_effort",
         "thinkingLevel",
+        "thinking_level",
         "service_tier",
         "verbosity",
         "detail",
@@ -56,6 +58,7 @@ WORDS = frozenset(
         "modalities",
         "responseModalities",
         "responseMimeType",
+        "response_mime_type",
         "encoding_format",
         "phase",
     )
@@ -81,7 +84,11 @@ def missing(
     exact = {text for _, text in strings}
     heap = "\0".join(sorted(exact))
     objects = {_canonical(value) for value in _objects(held)}
-    gone = [f"{place}: {text[:120]!r}" for place, text in _wanted(source) if text not in exact and text not in heap]
+    gone = [
+        f"{place}: {text[:120]!r}"
+        for place, text in _wanted(source)
+        if text not in exact and text not in heap and exact.isdisjoint(_forms(text))
+    ]
     gone += [f"{place}: {value!r:.120}" for place, value in _arguments(source, "") if _canonical(value) not in objects]
     return gone
 
@@ -97,6 +104,19 @@ def _payload(text: str) -> str:
     if text.startswith("data:") and ";base64," in text[:200]:
         return text.split(";base64,", 1)[1]
     return text
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A string in other words: base64 in the standard alphabet, the text that it is the base64 of."""
+    standard = text.translate(_STANDARD)
+    yield standard
+    try:
+        yield base64.b64decode(standard, validate=True).decode()
+    except ValueError:
+        return
+
+
+_STANDARD = str.maketrans("-_", "+/")
 
 
 def _strings(value: Any, place: str, words: bool = True) -> Iterator[tuple[str, str]]:

@@ -173,7 +173,12 @@ def test_a_schema_is_told_in_the_subset_that_is_enforced() -> None:
         "either": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Deep"}]},
         "many": {
             "type": "array",
-            "items": {"type": "object", "properties": {}, "additionalProperties": False},
+            "items": {
+                "type": "object",
+                "properties": {},
+                "description": "additionalProperties: true",
+                "additionalProperties": False,
+            },
             "description": "minItems: 2",
         },
     }

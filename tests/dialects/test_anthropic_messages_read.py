@@ -89,6 +89,20 @@ def test_a_body_that_cannot_be_routed_is_refused(body: bytes, param: str | None)
     assert refused.value.param == param
 
 
+def test_what_is_held_upstream_is_named() -> None:
+    """Files, containers in both forms, and threads: a started one is held from then on, a continued one before, too."""
+
+    def head(**more: Any) -> Any:
+        return DIALECT.head(json.dumps(ASKED | more).encode())
+
+    assert head(container="c_1").objects == head(container={"id": "c_1", "skills": []}).objects == ("c_1",)
+    image = {"type": "image", "source": {"type": "file", "file_id": "f_1"}}
+    assert head(messages=[{"role": "user", "content": [image, image]}]).objects == ("f_1",)
+    assert head(thread={"type": "create"}).stores and not head().stores
+    going_on = head(thread={"type": "continue", "previous_message_id": "msg_1"})
+    assert going_on.stores and going_on.objects == ("msg_1",)
+
+
 def test_numbers_without_end_do_not_harm() -> None:
     body = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"temperature":' + b"9" * 400 + b"}"
     assert DIALECT.head(body).model == "m"

@@ -86,6 +86,8 @@ def test_a_result_without_a_call_is_a_loss() -> None:
     written = write(prompt(result, HI, call, result, result, says("user", "x")))
     assert [loss.what for loss in written.losses] == ["messages.tool_result"] * 2
     assert len(written.json["messages"]) == 3
+    with pytest.raises(BadRequest, match="answer no call"):
+        DIALECT.write(prompt(result), TARGET)
 
 
 def test_ids_and_names_are_mapped_alike_everywhere() -> None:

@@ -32,14 +32,8 @@ class AnthropicMessages:
 
     name = "anthropic_messages"
     family: Family = FAMILY
-    up_headers = frozenset(
-        (
-            "anthropic-version",
-            "anthropic-beta",
-            "anthropic-dangerous-direct-browser-access",
-            "anthropic-user-profile-id",
-        )
-    )
+    up_headers = frozenset(("anthropic-version", "anthropic-beta"))
+    """Not those that name a workspace or a user profile: whose money is spent is the credential's to say."""
 
     def head(self, body: bytes) -> Head:
         return _head.head(body)

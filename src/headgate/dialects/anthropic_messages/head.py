@@ -2,6 +2,7 @@
 
 Rules of this file:
 - `head` decodes only what it names; the rest of the body is not looked at, but for file ids where there are any.
+- Held upstream are files, containers, and (beta) a thread's messages, under the ids of their answers.
 - Slots are strings only: where text stands in an object (a call's input, a native block), each string of it is a slot.
 - A thought is a slot like any other text. Whoever changes one that the API signed breaks its signature; putting back
   what was changed on the way out does not.
@@ -26,12 +27,17 @@ class _Container(Struct):
     id: str | None = None
 
 
+class _Thread(Struct):
+    previous_message_id: str | None = None
+
+
 class _Body(Struct):
     model: str
     stream: bool | None = None
     max_tokens: int | None = None
     tools: list[Raw] | None = None
     container: str | _Container | None = None
+    thread: _Thread | None = None
 
 
 _bodies = msgspec.json.Decoder(_Body)
@@ -62,12 +68,15 @@ def head(body: bytes) -> Head:
     container = seen.container.id if isinstance(seen.container, _Container) else seen.container
     if container:
         objects.append(container)
+    if seen.thread is not None and seen.thread.previous_message_id:
+        objects.append(seen.thread.previous_message_id)
     return Head(
         model=seen.model,
         stream=bool(seen.stream),
         max_output=seen.max_tokens,
         tools=bool(seen.tools),
         objects=tuple(dict.fromkeys(objects)),
+        stores=seen.thread is not None,
         body=body,
     )
 

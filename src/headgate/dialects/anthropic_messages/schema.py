@@ -65,6 +65,8 @@ def _adapted(schema: Any, moved: list[str]) -> Any:
             made[key] = value
     kind = made.get("type")
     if kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in made:
+        if not made.get("properties") and "additionalProperties" not in schema:
+            told.append("additionalProperties: true")
         made["additionalProperties"] = False
     if told:
         moved += told

@@ -135,6 +135,7 @@ EXTRAS: dict[str, frozenset[str]] = {
             "type",
         )
     ),
+    "message": frozenset(),
     "system": frozenset(("clear_at", "output_config")),
     "metadata": frozenset(("user_id",)),
     "thinking": frozenset(("block_binding", "display", "type")),

@@ -1,10 +1,11 @@
 """Prompt -> a request: model, cap and messages. Parameters and tools are in `write_params`.
 
 Rules of this file:
-- A client of this dialect gets its messages back as it said them, but for empty texts: the API judges them. For others:
+- Neighbours of one role are one message, which is all the same to the API. Beyond that a client of this dialect gets
+  its messages back as it said them, but for empty texts: the API judges them. For others:
 - Leading system and developer texts become `system`. Later ones keep their place as a user text inside <system> tags,
   since only some models take the role "system" there (a client of this dialect has chosen it itself).
-- Neighbours of one role are one message. In a user message the tool results stand first, as the API demands.
+- In a user message the tool results stand first, as the API demands.
 - Every call needs its result in the next user message: a call without one is refused (BadRequest); a result without a
   call, or a second one, is a listed loss.
 - Texts without a visible character are left out: the API refuses them. So is white space at the end of a last assistant
@@ -28,6 +29,11 @@ from .media import media_block
 from .tables import FAMILY
 from .write_params import parameters
 
+ORPHAN = "messages.tool_result"
+_EMPTY = {
+    False: "no message says anything, which this model's API refuses",
+    True: "the tool results answer no call of this conversation; this model's API keeps no earlier one",
+}
 FIRST = "(The conversation begins with the assistant.)"
 
 
@@ -65,8 +71,8 @@ def _conversation(draft: Draft) -> tuple[list[Json], list[Json]]:
     for message in draft.prompt.messages:
         if message.name is not None:
             draft.lose("messages.name", "this dialect has no names of speakers", message.name)
-        own = draft.own(message.extras, "system", "messages")
         speaks = message.role in ("system", "developer")
+        own = draft.own(message.extras, "system" if speaks and draft.own_family else "message", "messages")
         if speaks and not turns and not own and not any(isinstance(part, Native) for part in message.parts):
             system += _blocks(draft, message)
             continue
@@ -94,7 +100,7 @@ def _settled(draft: Draft, system: list[Json], turns: list[Json]) -> tuple[list[
         _trim(draft, turns)
     if not any(turn["role"] != "system" for turn in turns):
         if not system:
-            raise BadRequest("no message says anything", param="messages")
+            raise BadRequest(_EMPTY[any(loss.what == ORPHAN for loss in draft.losses)], param="messages")
         return [], [{"role": "user", "content": system}, *turns]
     if turns[0]["role"] == "assistant" and not draft.own_family:
         turns.insert(0, {"role": "user", "content": [{"type": "text", "text": FIRST}]})
@@ -115,7 +121,7 @@ def _pair(draft: Draft, turns: list[Json]) -> None:
                 waiting.remove(block["tool_use_id"])
                 kept.append(block)
             else:
-                draft.lose("messages.tool_result", "it answers no call of the message before it", block)
+                draft.lose(ORPHAN, "it answers no call of the message before it", block)
         _answered(waiting)
         turn["content"] = kept + rest
         waiting = [block["id"] for block in rest if block["type"] == "tool_use"]
