@@ -1,14 +1,14 @@
 r"""Pattern guards over JSON text: the arguments of a tool call, whole or in fragments cut anywhere.
 
 Rules of this file:
-- Each string (a key too) is one text to the guards, decoded: `\u0031` is a 1. So is each number, true, false and null, as
-  it is written. No match reaches from one of them into another.
-- What stands outside of redactions keeps its bytes. A replacement is escaped for JSON. A number or word of which something
-  is redacted becomes a string of what it reads then: 41111 -> "[redacted]".
+- Each string (a key too) is one text to the guards, decoded: `\u0031` is a 1. So is each number, true, false and null,
+  as it is written. No match reaches from one of them into another.
+- What stands outside of redactions keeps its bytes. A replacement is escaped for JSON. A number or word of which
+  something is redacted becomes a string of what it reads then: 41111 -> "[redacted]".
 - Fragments are items of a window (window.py) with the same promises; of an escape that is cut and redacted, both sides
   lose their part. A number is held to its end.
-- Nothing is refused. Only the tokens of JSON are read, not their order. An escape that JSON does not know stands for its
-  own characters, and from the first character on that begins no token, the rest is one plain text.
+- Nothing is refused. Only the tokens of JSON are read, not their order. An escape that JSON does not know stands for
+  its own characters, and from the first character on that begins no token, the rest is one plain text.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _VALUE = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|
 _STRING = re.compile(r'"((?:[^"\\]++|\\.)*+\\?)("?)', re.DOTALL)
 _PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
-_UNIT = re.compile(rf"{_PAIR.pattern}|{_ESCAPE.pattern}|\\|[^\\]+")
+_WRITTEN = re.compile(rf"{_PAIR.pattern}|{_ESCAPE.pattern}")
+_UNIT = re.compile(rf"{_WRITTEN.pattern}|\\|[^\\]+")
 _CUT_ESCAPE = re.compile(
     r"\\(?:u[0-9a-fA-F]{0,3})?|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?"
 )
@@ -48,6 +49,10 @@ def _decoded(unit: str) -> str:
     return unit
 
 
+def _unescaped(text: str) -> str:
+    return _WRITTEN.sub(lambda found: _decoded(found[0]), text)
+
+
 class _Fragment(Generic[T]):
     """An item, what it is to carry as far as known, and how much of it is not known."""
 
@@ -59,6 +64,10 @@ class _Fragment(Generic[T]):
         self.open = 0
 
 
+class _Character(str):
+    """Known by identity: a replacement that reads the same is not it."""
+
+
 class _Escape(Generic[T]):
     """One character that is written as an escape, in the fragments over which it is spread."""
 
@@ -66,7 +75,7 @@ class _Escape(Generic[T]):
 
     def __init__(self, sources: list[tuple[_Fragment[T], str]], character: str) -> None:
         self.sources = sources
-        self.character = character
+        self.character = _Character(character)
 
 
 class ArgumentsWindow(Generic[T]):
@@ -127,7 +136,7 @@ class ArgumentsWindow(Generic[T]):
             if isinstance(piece, _Fragment):
                 piece.parts.append(text)
                 piece.open -= 1
-            elif text == piece.character:
+            elif text is piece.character:
                 self._put(piece.sources)
             else:
                 piece.sources[0][0].parts.append(text)
@@ -207,8 +216,8 @@ class ArgumentsWindow(Generic[T]):
         return end + 1
 
     def _end_escape(self, text: str, fragment: _Fragment[T] | None = None) -> int:
-        """Reads one escape of what is pending and of `text` behind it, or what it begins with where it is none; without a
-        fragment the text ended. Returns how many characters of `text` were taken, pending ones included."""
+        """Reads one escape of what is pending and of `text` behind it, or what it begins with where it is none; without
+        a fragment the text ended. Returns how many characters of `text` were taken, pending ones included."""
         before = "".join(source for _, source in self._pending)
         whole = before + text
         if fragment is not None and _CUT_ESCAPE.fullmatch(whole):
@@ -240,7 +249,8 @@ class ArgumentsWindow(Generic[T]):
 def redact_arguments(patterns: Patterns, text: str) -> tuple[str, list[Finding]]:
     """The single pass over whole JSON text: its redactions, and what all guards found. Where one of these blocks
     (`blocking`), the text is not to be used."""
-    if "\\" not in text and patterns.local and not patterns.matches(text):
+    if patterns.local and not patterns.matches(text) and not ("\\" in text and patterns.matches(_unescaped(text))):
+        # Each string stands in one of the two as it is scanned, between quotes, which to \\b are as good as its ends.
         return text, []
     patterns = patterns.in_json
     pieces: list[str] = []

@@ -64,8 +64,8 @@ class Engine(Protocol):
 
 
 class Leaf(Struct, frozen=True):
-    """A guard ready to search. `reach` in characters; `looks`: it looks at one more; `cut`: the most characters of a match,
-    where the expression itself would match more."""
+    """A guard ready to search. `reach` in characters; `looks`: it looks at one more; `cut`: the most characters of a
+    match, where the expression itself would match more."""
 
     index: int
     tree: Node
@@ -83,8 +83,9 @@ class _Branch(Struct, frozen=True):
 
 
 class _Beginnings(Struct, frozen=True):
-    """Guards whose unfinished matches are searched together. `held`: of how many characters at the end a match that is not
-    decided may consist; None: as the expression says. Without an expression `held` characters are undecided at all times."""
+    """Guards whose unfinished matches are searched together. `held`: of how many characters at the end a match that is
+    not decided may consist; None: as the expression says. Without an expression `held` characters are undecided at all
+    times."""
 
     expression: Expression | None
     held: int | None
@@ -101,8 +102,8 @@ class Finder:
         self._beginnings = _beginnings(engine, leaves)
 
     def live(self, hay: Haystack, start: int) -> int:
-        """The first place at or after `start` where a match may begin that text not yet seen decides; the end if there is
-        none. Matches that begin before it are final."""
+        """The first place at or after `start` where a match may begin that text not yet seen decides; the end if there
+        is none. Matches that begin before it are final."""
         size = live = len(hay)
         for beginnings in self._beginnings:
             expression, held = beginnings.expression, beginnings.held
@@ -140,8 +141,8 @@ class Finder:
         return found
 
     def _first(self, leaf: Leaf, hay: Haystack, pos: int, limit: int) -> tuple[int, int]:
-        """The leftmost match. Where matches are cut, two cuts' length is looked through at a time: what begins in the first
-        half ends in the second."""
+        """The leftmost match. Where matches are cut, two cuts' length is looked through at a time: what begins in the
+        first half ends in the second."""
         expression, cut, forward = leaf.expression, leaf.cut, self.engine.forward
         if cut is None:
             return expression.first(hay, pos, len(hay))
@@ -162,8 +163,8 @@ class Finder:
 
     def _leap(self, expression: Expression, cut: int, hay: Haystack, pos: int, far: int) -> int:
         """A place at or after `pos` before which nothing of at most `cut` characters begins: no match ends before the
-        earliest end, so none begins more than `cut` before that. Without this, a long text of beginnings that lead nowhere
-        (one word of 10,000 letters, then "@x.org") would be tried at each of its characters."""
+        earliest end, so none begins more than `cut` before that. Without this, a long text of beginnings that lead
+        nowhere (one word of 10,000 letters, then "@x.org") would be tried at each of its characters."""
         if expression.first(hay, pos, far)[0] < 0:
             return pos
         low, earliest = pos, far
@@ -187,19 +188,24 @@ def _branch(engine: Engine, leaves: Sequence[Leaf]) -> _Branch | Leaf:
 
 
 def _beginnings(engine: Engine, leaves: Sequence[Leaf]) -> list[_Beginnings]:
-    """A match that begins at i is decided once i + reach characters were seen, and one more if the guard looks beside it.
-    Where matches are not cut, the expression of the beginnings knows that by itself."""
+    """A match that begins at i is decided once i + reach characters were seen, and one more if the guard looks beside
+    it. Where matches are not cut, the expression of the beginnings knows that by itself."""
     kinds: dict[int | None, list[Leaf]] = {}
     for leaf in leaves:
         kinds.setdefault(None if leaf.cut is None else _held(leaf), []).append(leaf)
-    made: list[_Beginnings] = []
-    for held, group in kinds.items():
-        trees = tuple(unfinished(leaf.tree) for leaf in group)
-        expression = engine.joint(Seq((Alt(trees), Assert("end")))) if engine.linear else None
-        if expression is None and held is None:
-            held = max(_held(leaf) for leaf in group)
-        made.append(_Beginnings(expression, held))
-    return made
+    return [made for held, group in kinds.items() for made in _together(engine, group, held)]
+
+
+def _together(engine: Engine, leaves: Sequence[Leaf], held: int | None) -> list[_Beginnings]:
+    """One search for all of them, or more where their alternation is too large."""
+    trees = tuple(unfinished(leaf.tree) for leaf in leaves)
+    expression = engine.joint(Seq((Alt(trees), Assert("end")))) if engine.linear else None
+    if expression is None and engine.linear and len(leaves) > 1:
+        half = len(leaves) // 2
+        return _together(engine, leaves[:half], held) + _together(engine, leaves[half:], held)
+    if expression is None and held is None:
+        held = max(_held(leaf) for leaf in leaves)
+    return [_Beginnings(expression, held)]
 
 
 def _held(leaf: Leaf) -> int:

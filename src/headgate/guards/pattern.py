@@ -2,15 +2,16 @@ r"""Pattern guards: operators' expressions, compiled, and applied to a whole tex
 
 Rules of this file:
 - The only file that compiles operators' expressions: with RE2, whose searches are linear in the text; where RE2 has no
-  wheel, with `re`, which then refuses what could take it longer (see `_Backtracking`). Both are given an expression written
-  from the tree that syntax.py read, so they mean the same by it.
-- Refused at compile, naming guard and reason: what cannot be read, what matches the empty text, what has no longest match
-  and declares none, what reaches further than LONGEST characters.
+  wheel, with `re`, which then refuses what could take it longer (see `_Backtracking`). Both are given an expression
+  written from the tree that syntax.py read, so they mean the same by it.
+- Refused at compile, naming guard and reason: what cannot be read, what matches the empty text, what has no longest
+  match and declares none, what reaches further than LONGEST characters.
 - `max_length` cuts: at each place the match is the one that the expression prefers among those of at most `max_length`
   characters; what stands before and behind is context. Cut to 40, `sk-\w+` redacts the first 40 characters of a longer
   key, and `sk-\w+\b` misses it. A `max_length` not below the derived reach changes nothing.
 - Spans of redacting guards that share a character are one redaction, from the first's begin to the last's end, with the
-  replacement of the one that begins first (ties: config order). Findings count what each guard found as if it were alone.
+  replacement of the one that begins first (ties: config order). Findings count what each guard found as if it were
+  alone.
 - Public offsets are characters (code points). A lone surrogate is a character like any other.
 """
 
@@ -29,8 +30,9 @@ from headgate.errors import ConfigError
 
 from .base import Finding, Guard, Place, Span
 from .finder import NOWHERE, Engine, Expression, Finder, Found, Haystack, Leaf
-from .reach import asserts, least, paths, reach
-from .syntax import Alt, Assert, Chars, Node, Repeat, Seq, SyntaxProblem, parse
+from .reach import asserts, least, paths, reach, size
+from .syntax import Alt, Assert, Node, Repeat, Seq, parse
+from .written import RE2_WORDS, RE_WORDS, written
 
 try:
     import re2
@@ -41,48 +43,17 @@ LONGEST = 10_000
 """Characters: the furthest reach of a guard, and so the most of a stream that is ever held back for it."""
 _OWN_MEMORY, _JOINT_MEMORY = 8 << 20, 16 << 20
 """Bytes that the automaton of a guard, and of an alternation of many, may grow to (beyond: slower, not wrong)."""
+_JOINT_SIZE = 5_000
+"""Characters of an alternation of many guards, repetitions written out: RE2 takes 0.1 s to compile that, and 2 s for 4
+times as many."""
 _MOST_PATHS = 1_000_000
 
 
-def _written(node: Node, anchors: dict[str, str], code: str, classes: bool) -> str:
-    """The tree as an expression. `code` formats a code point; `classes`: the engine knows Unicode classes."""
-    match node:
-        case Assert(kind=kind):
-            return anchors[kind]
-        case Chars(ranges=((low, high),), classes=(), negated=False) if low == high:
-            sign = chr(low) if chr(low).isalnum() and low < 128 else code.format(low)
-            return f"(?i:{sign})" if node.fold else sign
-        case Chars(ranges=ranges):
-            if node.classes and not classes:
-                raise SyntaxProblem("Unicode classes need google-re2")
-            negated = node.negated
-            if not ranges and not node.classes:
-                ranges, negated = ((0, 0x10FFFF),), not negated
-            inner = "".join(f"{code.format(low)}-{code.format(high)}" for low, high in ranges) + "".join(node.classes)
-            return f"{'(?i:' if node.fold else ''}[{'^' if negated else ''}{inner}]{')' if node.fold else ''}"
-        case Seq(items=items):
-            return "".join(_written(item, anchors, code, classes) for item in items) or "(?:)"
-        case Alt(items=items):
-            return f"(?:{'|'.join(_written(item, anchors, code, classes) for item in items)})"
-        case Repeat(item=item, low=low, high=high):
-            inner = _written(item, anchors, code, classes)
-            count = {(0, 1): "?", (0, None): "*", (1, None): "+"}.get((low, high))
-            count = count or (f"{{{low}}}" if low == high else f"{{{low},{'' if high is None else high}}}")
-            return f"(?:{inner}){count}{'?' if node.lazy else ''}"
-
-
 class _Linear:
-    """RE2. Haystacks are UTF-8 in which a lone surrogate has the bytes of a character of its number; RE2 takes it for one."""
+    """RE2. Haystacks are UTF-8 in which a lone surrogate has the bytes of a character of its number; RE2 takes it for
+    one."""
 
     linear = True
-    _ANCHORS = {  # noqa: RUF012
-        "begin": r"\A",
-        "end": r"\z",
-        "line_begin": "(?m:^)",
-        "line_end": "(?m:$)",
-        "word": r"\b",
-        "not_word": r"\B",
-    }
 
     def encode(self, text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
@@ -111,6 +82,8 @@ class _Linear:
         return self._compiled(node, _OWN_MEMORY)
 
     def joint(self, node: Node) -> Expression | None:
+        if size(node) > _JOINT_SIZE:
+            return None
         try:
             return self._compiled(node, _JOINT_MEMORY)
         except ValueError:
@@ -122,7 +95,7 @@ class _Linear:
         options.never_capture = True
         options.max_mem = memory
         try:
-            return _Re2(re2.compile(_written(node, self._ANCHORS, "\\x{{{:x}}}", True), options))
+            return _Re2(re2.compile(written(node, RE2_WORDS), options))
         except re2.error as error:
             reason = error.args[0]
             raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
@@ -155,14 +128,6 @@ class _Backtracking:
     assertion but at the begin, because `re` takes the cut for the end of the text."""
 
     linear = False
-    _ANCHORS = {  # noqa: RUF012
-        "begin": r"\A",
-        "end": r"\Z",
-        "line_begin": "(?m:^)",
-        "line_end": "(?m:$)",
-        "word": r"(?a:\b)",
-        "not_word": r"(?a:\B)",
-    }
 
     def encode(self, text: str) -> str:
         return text
@@ -181,13 +146,13 @@ class _Backtracking:
             items = node.items[1:] if isinstance(node, Seq) and isinstance(node.items[0], Assert) else (node,)
             if any(asserts(item) for item in items):
                 raise ValueError("a cut match with an assertion behind its begin needs google-re2")
+        self._check_repeats(node)
         if paths(node, cut or reach(node) or LONGEST) > _MOST_PATHS:
             raise ValueError("too many ways to match: bound its repetitions, or install google-re2")
-        self._check_repeats(node)
         return self.joint(node)
 
     def joint(self, node: Node) -> Expression:
-        return _Re(re.compile(_written(node, self._ANCHORS, "\\U{:08x}", False)))
+        return _Re(re.compile(written(node, RE_WORDS)))
 
     def _check_repeats(self, node: Node) -> None:
         match node:
@@ -231,7 +196,7 @@ def compile(guards: Sequence[Guard], engine: Engine = ENGINE) -> Patterns:
             leaves.append(_leaf(index, guard, engine))
         except ValueError as error:
             raise ConfigError(f"guard {guard.name!r}: {error}", where=f"guards.{index}") from None
-    return Patterns(guards, leaves, engine)
+    return Patterns(guards, leaves, _Finders(engine))
 
 
 def _leaf(index: int, guard: Guard, engine: Engine) -> Leaf:
@@ -254,13 +219,29 @@ def _leaf(index: int, guard: Guard, engine: Engine) -> Leaf:
     return Leaf(index, tree, engine.single(tree, cut), far, bool(asserts(tree)), cut)
 
 
+class _Finders:
+    """One Finder for each set of guards: often all places have the same."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._made: dict[tuple[int, ...], Finder] = {}
+
+    def of(self, leaves: Sequence[Leaf]) -> Finder | None:
+        if not leaves:
+            return None
+        indexes = tuple(leaf.index for leaf in leaves)
+        if indexes not in self._made:
+            self._made[indexes] = Finder(self.engine, leaves)
+        return self._made[indexes]
+
+
 class Patterns:
     """Compiled guards of one place (of every place, as `compile` returns them): a Detector. Stateless, it serves all
     requests."""
 
-    def __init__(self, guards: Sequence[Guard], leaves: Sequence[Leaf], engine: Engine, place: str = "") -> None:
+    def __init__(self, guards: Sequence[Guard], leaves: Sequence[Leaf], finders: _Finders, place: str = "") -> None:
         self.guards = tuple(guards)
-        self.engine = engine
+        self.engine = finders.engine
         self.place = place
         self._leaves = leaves
         acting: list[Leaf] = []
@@ -269,10 +250,11 @@ class Patterns:
             guard = guards[leaf.index]
             (acting if guard.mode == "enforce" and guard.action != "flag" else watching).append(leaf)
         self.reach = max((leaf.reach for leaf in leaves), default=0)
-        self._finder = Finder(engine, leaves) if leaves else None
-        self.acting = self._finder if not watching else Finder(engine, acting) if acting else None
+        self._finders = finders
+        self._finder = finders.of(leaves)
+        self.acting = finders.of(acting)
         """The search of guards that change or stop the text (enforce: redact, block); None: there are none."""
-        self.watching = self._finder if not acting else Finder(engine, watching) if watching else None
+        self.watching = finders.of(watching)
         """The search of those that only report."""
         self.local = not any(asserts(leaf.tree) - {"word", "not_word"} for leaf in leaves)
         """A match does not depend on where the text or its lines begin and end."""
@@ -282,7 +264,7 @@ class Patterns:
 
     def _of(self, place: str) -> Patterns | None:
         leaves = [leaf for leaf in self._leaves if place in self.guards[leaf.index].places]
-        return Patterns(self.guards, leaves, self.engine, place) if leaves else None
+        return Patterns(self.guards, leaves, self._finders, place) if leaves else None
 
     @cached_property
     def in_json(self) -> Patterns:
@@ -319,15 +301,16 @@ class Patterns:
 
     def matches(self, text: str) -> bool:
         """Whether any guard finds anything."""
-        return bool(self.find(text))
+        hay = self.engine.encode(text)
+        return self._finder is not None and bool(self._finder.find(hay, 0, len(hay), {}))
 
     def scan(self, text: str) -> list[Finding]:
         """What the guards find in a whole text, in config order."""
         return self.redact(text)[1]
 
     def redact(self, text: str) -> tuple[str, list[Finding]]:
-        """A whole text with its redactions, and what all guards found. Where one of these blocks (`blocking`), the text is
-        not to be used."""
+        """A whole text with its redactions, and what all guards found. Where one of these blocks (`blocking`), the text
+        is not to be used."""
         counts: dict[int, int] = {}
         return self.redacted(text, counts), self.findings(counts)
 

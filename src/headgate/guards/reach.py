@@ -1,8 +1,8 @@
 """What follows from an expression's tree: how short and how long a match can be, and what may still become one.
 
-`unfinished` is what lets a stream flow. It matches every text after which a match could still go on: with `abc` the texts
-"a" and "ab". Where no end of what was seen is such a text, nothing of it can become part of a match, however far the
-expression reaches, and all of it may go. It errs on one side only: a place where it does not match is decided.
+`unfinished` is what lets a stream flow. It matches every text after which a match could still go on: with `abc` the
+texts "a" and "ab". Where no end of what was seen is such a text, nothing of it can become part of a match, however far
+the expression reaches, and all of it may go. It errs on one side only: a place where it does not match is decided.
 """
 
 from __future__ import annotations
@@ -49,6 +49,17 @@ def least(node: Node) -> int:
             return least(item) * low
 
 
+def size(node: Node) -> int:
+    """Characters in the expression, with its repetitions written out."""
+    match node:
+        case Chars() | Assert():
+            return 1
+        case Seq(items=items) | Alt(items=items):
+            return sum(size(item) for item in items)
+        case Repeat(item=item, low=low, high=high):
+            return size(item) * max(low + 1 if high is None else high, 1)
+
+
 def asserts(node: Node) -> frozenset[Anchor]:
     """The assertions in the expression: what it looks at beside the characters that it matches."""
     match node:
@@ -63,9 +74,9 @@ def asserts(node: Node) -> frozenset[Anchor]:
 
 
 def unfinished(node: Node) -> Node:
-    """Matches the texts (the empty one too) that are a beginning of a match which may go on: by a further character, or by
-    an assertion that waits for one. Its size is that of the expression times the depth of its groups and the logarithm of
-    its length."""
+    """Matches the texts (the empty one too) that are a beginning of a match which may go on: by a further character, or
+    by an assertion that waits for one. Its size is that of the expression times the depth of its groups and the
+    logarithm of its length."""
     match node:
         case Chars() | Assert():
             return EMPTY

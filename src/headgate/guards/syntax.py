@@ -1,11 +1,12 @@
 r"""The expression language of pattern guards: RE2's, read into a tree.
 
 Rules of this file:
-- One reading: how long a match can get, what may still become one, and the expression that is compiled all come from the
-  same tree, so they cannot disagree. The text an operator wrote is itself never handed to an engine.
+- One reading: how long a match can get, what may still become one, and the expression that is compiled all come from
+  the same tree, so they cannot disagree. The text an operator wrote is itself never handed to an engine.
 - A leaf is exactly one character, a code point. `\d \w \s \b` are ASCII, `$` without (?m) is the very end.
-- Loud on the unknown: what RE2 has no word for (backreferences, lookaround, possessive quantifiers, \Z), and what engines
-  read differently (a{,3}, octal escapes), is refused with what to write instead. Groups capture nothing, names are dropped.
+- Loud on the unknown: what RE2 has no word for (backreferences, lookaround, possessive quantifiers, \Z), and what
+  engines read differently (a{,3}, octal escapes), is refused with what to write instead. Groups capture nothing, names
+  are dropped.
 
 Syntax: https://github.com/google/re2/wiki/Syntax
 """
@@ -21,8 +22,8 @@ Anchor: TypeAlias = Literal["begin", "end", "line_begin", "line_end", "word", "n
 
 
 class Chars(Struct, frozen=True):
-    """One character out of ranges (code points, both ends included) and Unicode classes (in RE2's words); `fold`: in either
-    case."""
+    """One character out of ranges (code points, both ends included) and Unicode classes (in RE2's words); `fold`: in
+    either case."""
 
     ranges: tuple[tuple[int, int], ...] = ()
     classes: tuple[str, ...] = ()

@@ -1,11 +1,11 @@
 """Pattern guards over a text that arrives in pieces.
 
 Rules of this file:
-- The texts that `feed` and `flush` release, one after the other, are what `Patterns.redact` makes of the whole text, and
-  the findings are the same, wherever the text is cut.
-- A window holds items, not text: an item (the frame that carried the text) comes back once, in order, with its own share.
-  Characters outside of redactions stay in the item they came in, a replacement goes to the item in which its redaction
-  begins, and the other characters of the redaction are gone from theirs.
+- The texts that `feed` and `flush` release, one after the other, are what `Patterns.redact` makes of the whole text,
+  and the findings are the same, wherever the text is cut.
+- A window holds items, not text: an item (the frame that carried the text) comes back once, in order, with its own
+  share. Characters outside of redactions stay in the item they came in, a replacement goes to the item in which its
+  redaction begins, and the other characters of the redaction are gone from theirs.
 - An item is released as soon as all its characters are decided, and not before. Guards that only report hold nothing.
 - Once a guard blocks, the item in which its match begins and all later ones are never released.
 - One window serves one part of one choice, one text after the other: `flush` ends a text.
@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 
 class _Scanner:
-    """A Finder along a growing text. Offsets count units from the begin of the text. Keeps what is not decided and one unit
-    before it, which is all the context that an expression looks at."""
+    """A Finder along a growing text. Offsets count units from the begin of the text. Keeps what is not decided and one
+    unit before it, which is all the context that an expression looks at."""
 
     __slots__ = ("_base", "_finder", "_resume", "_tail", "decided")
 
@@ -70,8 +70,8 @@ class _Redaction:
 
 
 class Window(Generic[T]):
-    """`feed` each item with its text, `flush` at the end of the text: both return the items that may go, with the text they
-    are to carry. `blocked` is the finding of a guard that forbids to go on."""
+    """`feed` each item with its text, `flush` at the end of the text: both return the items that may go, with the text
+    they are to carry. `blocked` is the finding of a guard that forbids to go on."""
 
     def __init__(self, patterns: Patterns) -> None:
         self.blocked: Finding | None = None
