@@ -1,13 +1,16 @@
-"""What Google's own SDK (google-genai) understands of an answer, and whether a request is valid to Google's description.
+"""What Google's own SDK (google-genai) understands of an answer, and whether a request is valid to Google's
+description.
 
 Rules of this file:
-- Answers go through the SDK's client, in-process: its HTTP layer is given the recorded bytes, its own types parse them. The
-  SDK accumulates nothing but the text of a chunk, so chunks are added up as its users do: parts appended in order.
-- The SDK speaks to the Gemini API or to Vertex (`vertexai=True`); their answers are parsed by different converters, and only
-  Vertex's keeps arguments that arrive in pieces. Enumerations as numbers are unknown to it and are named here.
-- Requests: the SDK's types, strictly (unknown fields are forbidden there), and the published descriptions: the Gemini API's,
-  with Vertex's for what only Vertex has. `BEYOND` lists fields that the SDK sends and recordings show, but that the
-  descriptions at hand are too old to know.
+- Answers go through the SDK's client, in-process: its HTTP layer is given the recorded bytes, its own types parse
+  them. The SDK accumulates nothing but the text of a chunk, so chunks are added up as its users do: parts appended in
+  order.
+- The SDK speaks to the Gemini API or to Vertex (`vertexai=True`); their answers are parsed by different converters,
+  and only Vertex's keeps arguments that arrive in pieces. Enumerations as numbers are unknown to it and are named
+  here.
+- Requests: the SDK's types, strictly (unknown fields are forbidden there), and the published descriptions: the Gemini
+  API's, with Vertex's for what only Vertex has. `BEYOND` lists fields that the SDK sends and recordings show, but that
+  the descriptions at hand are too old to know.
 """
 
 from __future__ import annotations
@@ -259,8 +262,8 @@ def problems(request: dict[str, Any]) -> list[str]:
             found.append(f"contents[{index}].role: {content.get('role')}")
         for part in content.get("parts") or ():
             # A user's empty message is taken by the API, as recordings show; an empty part beside others is not needed.
-            if part.get("text") == "" and "thoughtSignature" not in part and content.get("role") != "user":
-                found.append(f"contents[{index}]: an empty text")
+            empty = part.get("text") == "" and "thoughtSignature" not in part
+            found += [f"contents[{index}]: an empty text"] if empty and content.get("role") != "user" else []
     found += _typed(body)
     return found
 

@@ -1,9 +1,9 @@
 """Google's OpenAPI subset of schemas -> JSON Schema (the other way is not needed: the API takes JSON Schema as it is).
 
 Rules of this file:
-- Type words (or their numbers) become lower case; `nullable` becomes a type list or an anyOf with null; numbers that proto3 writes as
-  strings ("minItems": "2") become numbers; `propertyOrdering` becomes the order of `properties`; `example` becomes
-  `examples`.
+- Type words (or their numbers) become lower case; `nullable` becomes a type list or an anyOf with null; numbers that
+  proto3 writes as strings ("minItems": "2") become numbers; `propertyOrdering` becomes the order of `properties`;
+  `example` becomes `examples`.
 - Everything else stays, so that a schema which already is JSON Schema comes out as it went in.
 """
 

@@ -292,7 +292,11 @@ GEMINI_NUMBERS = (
     "IMAGE_SAFETY",
 )
 """... and by the Gemini API's."""
-MODALITIES = ("MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "VIDEO", "AUDIO", "DOCUMENT")
+NUMBERED = {
+    "modality": ("MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "VIDEO", "AUDIO", "DOCUMENT"),
+    "trafficType": ("TRAFFIC_TYPE_UNSPECIFIED", "ON_DEMAND", "PROVISIONED_THROUGHPUT"),
+}
+"""Enumerations of usageMetadata, by their numbers (the same in both protos)."""
 
 # errors --------------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from headgate.errors import UpstreamMalformed
 from headgate.model.usage import Usage
 
 from .checks import count, lists, string
-from .tables import MODALITIES
+from .tables import NUMBERED
 
 
 def read_usage(fields: dict[str, Any]) -> Usage:
@@ -40,15 +40,28 @@ def _audio(fields: dict[str, Any], name: str) -> int:
         if type(item) is not dict:
             raise UpstreamMalformed(f"{name} in the upstream's answer holds something else than objects")
         modality = item.get("modality")
-        if modality == "AUDIO" or modality == MODALITIES.index("AUDIO"):
+        if modality == "AUDIO" or modality == NUMBERED["modality"].index("AUDIO"):
             total += count(item, "tokenCount")
     return total
+
+
+def _worded(value: Any) -> Any:
+    """The provider's object with words where enumerations came as numbers."""
+    if isinstance(value, list):
+        return [_worded(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: NUMBERED[name][item] if name in NUMBERED and item in range(len(NUMBERED[name])) else _worded(item)
+        for name, item in value.items()
+    }
 
 
 def write_usage(usage: Usage) -> Json:
     """The upstream's own object where it is of this dialect, else its counts in this dialect's terms."""
     if "promptTokenCount" in usage.native or "trafficType" in usage.native:
-        return usage.native
+        native: Json = _worded(usage.native)
+        return native
     prompt, answer = usage.input - usage.tool_input, usage.output - usage.reasoning
     fields: Json = {"promptTokenCount": prompt}
     if answer:

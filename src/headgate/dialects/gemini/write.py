@@ -5,7 +5,8 @@ Rules of this file:
   they stood, so that the messages before keep their bytes and provider caches hit; that is listed as a loss.
 - Contents change with the role. Function responses stand in a content of their own right after the calls (Google
   counts them against the calls of the turn before), whatever messages the client sent them in.
-- Empty text without a signature is not written, and a turn of it alone only if it is the user's: a call must follow one.
+- Empty text without a signature is not written, and a turn of it alone only if it is the user's: a call must follow
+  one.
 - Gemini 3 refuses a model turn whose first call carries no signature. Calls that another model made get the word that
   Google's guide names for them.
 """
