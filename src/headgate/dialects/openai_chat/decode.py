@@ -54,7 +54,11 @@ class Decoder:
         document = self._parse(data)
         choices = document.get("choices")
         usage_only = not choices and bool(document.get("usage")) and document.keys() <= USAGE_CHUNK_KEYS
-        self._read(document, choices, event)
+        try:
+            self._read(document, choices, event)
+        except UpstreamMalformed:  # a caller that goes on must not find these events, and their slots, in a later frame
+            self._taken(False)
+            raise
         return self._taken(usage_only)
 
     def whole(self, data: bytes) -> Decoded:

@@ -23,7 +23,16 @@ from headgate.dialects.base import Ask, Json
 from headgate.dialects.naming import call_id
 from headgate.dialects.openai_chat import reasoning
 from headgate.dialects.openai_chat.errors import failed_body
-from headgate.dialects.openai_chat.shown import annotation, answer_id, audio, finish_word, image, legacy, text_extras
+from headgate.dialects.openai_chat.shown import (
+    annotation,
+    answer_id,
+    audio,
+    finish_word,
+    image,
+    legacy,
+    native,
+    text_extras,
+)
 from headgate.dialects.openai_chat.usage import write_usage
 from headgate.model.events import (
     Event,
@@ -70,7 +79,6 @@ class _Choice(Struct):
     cited: int = 0
     images: int = 0
     length: int = 0
-    called: bool = False
     begun: bool = False
     finished: bool = False
     parts: dict[int, _Part] = {}
@@ -108,6 +116,8 @@ class Encoder:
     def end(self) -> bytes:
         if self._failed:
             return b""
+        if not self._choices:  # an answer that says nothing still has a choice
+            self._choice(0)
         for choice in self._choices.values():
             self._close(choice)
         if self._usage is not None and self._ask.include_usage:
@@ -183,19 +193,10 @@ class Encoder:
             choice.lanes[event.kind].append(part)
         elif event.kind in ("tool_call", "custom_call"):
             self._call_started(choice, part, event)
-        elif event.kind == "native":
-            self._native(event)
-
-    def _native(self, event: PartStarted) -> None:
-        for family, fields in event.extras.items():
-            self.losses.append(
-                Loss(f"answer.{event.name or 'native'}", f"only {family} has it", fields.get("item", fields))
-            )
 
     def _call_started(self, choice: _Choice, part: _Part, event: PartStarted) -> None:
         part.number = choice.calls
         choice.calls += 1
-        choice.called = True
         part.id = event.id or call_id(f"{self._id}:{event.name}:{choice.index}", event.part)
         if self._legacy:
             if part.number == 0:
@@ -333,6 +334,8 @@ class Encoder:
             self._detail(choice, reasoning.attached(extras, reasoning.CONTENT))
         elif part.kind == "media":
             self._media(choice, part)
+        elif part.kind == "native":
+            self.losses += native(part.name, part.extras)
 
     def _media(self, choice: _Choice, part: _Part) -> None:
         data = "".join(part.text)

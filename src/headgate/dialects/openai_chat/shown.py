@@ -60,3 +60,11 @@ def image(mime: str, data: str, extras: Extras) -> Json | None:
     """An image as an entry of `images`; None for what is no image."""
     url = f"data:{mime};base64,{data}" if data else extras.get("openai", {}).get("url")
     return {"type": "image_url", "image_url": {"url": url}} if mime.startswith("image/") and url else None
+
+
+def native(name: str, extras: Extras) -> list[Loss]:
+    """An item of one family's own (a server tool's call or result): it has no place in a chat answer."""
+    return [
+        Loss(f"answer.{name or 'native'}", f"only {family} has it", fields.get("item", fields))
+        for family, fields in extras.items()
+    ]

@@ -68,6 +68,9 @@ def read_usage(usage: dict[str, Any], tier: Any = None) -> Usage:
         input_audio=_count(prompt, "audio_tokens"),
         output_audio=_count(completion, "audio_tokens"),
         cache_audio_read=_count(_details(prompt, "cached_tokens_details"), "audio_tokens"),
+        input_image=_count(prompt, "image_tokens"),
+        input_video=_count(prompt, "video_tokens"),
+        output_image=_count(completion, "image_tokens"),
         accepted_prediction=_count(completion, "accepted_prediction_tokens"),
         rejected_prediction=_count(completion, "rejected_prediction_tokens"),
         requests={"web_search": searches} if searches else {},
@@ -81,8 +84,12 @@ def write_usage(usage: Usage) -> dict[str, Any]:
     native = usage.native if "prompt_tokens" in usage.native else {}
     prompt = {**(native.get("prompt_tokens_details") or {}), "cached_tokens": usage.cache_read}
     prompt["audio_tokens"] = usage.input_audio
-    if usage.cache_write:
-        prompt["cache_write_tokens"] = usage.cache_write
+    rarer = {
+        "cache_write_tokens": usage.cache_write,
+        "image_tokens": usage.input_image,
+        "video_tokens": usage.input_video,
+    }
+    prompt |= {name: count for name, count in rarer.items() if count}
     completion = {
         **(native.get("completion_tokens_details") or {}),
         "reasoning_tokens": usage.reasoning,
@@ -90,6 +97,8 @@ def write_usage(usage: Usage) -> dict[str, Any]:
         "accepted_prediction_tokens": usage.accepted_prediction,
         "rejected_prediction_tokens": usage.rejected_prediction,
     }
+    if usage.output_image:
+        completion["image_tokens"] = usage.output_image
     return {
         **native,
         "prompt_tokens": usage.input,

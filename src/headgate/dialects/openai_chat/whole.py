@@ -8,7 +8,16 @@ from headgate.dialects.base import Ask, Json
 from headgate.dialects.naming import call_id
 from headgate.dialects.openai_chat import reasoning
 from headgate.dialects.openai_chat.errors import failed_body
-from headgate.dialects.openai_chat.shown import annotation, answer_id, audio, finish_word, image, legacy, text_extras
+from headgate.dialects.openai_chat.shown import (
+    annotation,
+    answer_id,
+    audio,
+    finish_word,
+    image,
+    legacy,
+    native,
+    text_extras,
+)
 from headgate.dialects.openai_chat.usage import write_usage
 from headgate.model.events import Answer, AnswerPart, Choice
 from headgate.model.prompt import Loss, Thinking
@@ -48,10 +57,7 @@ class _Message:
             case "media":
                 self._media(part)
             case "native":
-                for family, fields in part.extras.items():
-                    self.losses.append(
-                        Loss(f"answer.{part.name or 'native'}", f"only {family} has it", fields.get("item", fields))
-                    )
+                self.losses += native(part.name, part.extras)
 
     def _text(self, part: AnswerPart) -> None:
         if part.extras.get("openai", {}).get("transcript"):
@@ -154,7 +160,9 @@ def answer(folded: Answer, ask: Ask) -> tuple[Json, list[Loss]]:
         "object": "chat.completion",
         "created": folded.created if folded.created is not None else ask.created,
         "model": folded.model or ask.model,
-        "choices": [_choice(choice, index, id, old, losses) for index, choice in enumerate(folded.choices)],
+        "choices": [
+            _choice(choice, index, id, old, losses) for index, choice in enumerate(folded.choices or [Choice()])
+        ],
     }
     for key, value in folded.extras.get("openai", {}).items():
         if key in ("system_fingerprint", "service_tier", "citations", "search_results"):
