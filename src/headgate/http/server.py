@@ -59,6 +59,9 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._head_size = 0
+        """Bytes received while the head is not complete."""
+        self._field_size = 0
+        """Bytes of the complete headers of this head."""
         self._in_head = False
         self._in_body = False
         self._clock: asyncio.TimerHandle | None = None
@@ -84,12 +87,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
-        if len(self.headers) > HEAD_FIELDS:
-            self._refuse(431, "request_header_fields_too_large", "the request has too many headers")
+        self._field_size += len(name) + len(value)
+        if len(self.headers) > HEAD_FIELDS or self._field_size > self.head_bytes:
+            self._refuse(431, "request_header_fields_too_large", "the request's header section is too large")
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_size = 0
+        self._head_size = self._field_size = 0
         self._stop_clock()
         if self._refused:
             return

@@ -80,6 +80,15 @@ def _filled(route: Route, name: str, rest: str) -> Route:
     return Route(alias=name, targets=targets, strict=route.strict, answer_alias=route.answer_alias)
 
 
+def _check_text(body: bytes) -> None:
+    """Decoders skip what they do not look at; the upstream must not be the first to see that a body is no UTF-8."""
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise BadRequest(f"the body is not valid UTF-8 at byte {error.start}") from error
+
+
 class Resolve(Stage):
     name = "resolve"
 
@@ -90,6 +99,7 @@ class Resolve(Stage):
     async def start(self, x: Exchange) -> None:
         request = x.request
         x.body = await request.read_body()
+        _check_text(x.body)
         head = x.dialect.head(x.body)
         if request.model:
             head.model = request.model

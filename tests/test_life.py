@@ -1,0 +1,425 @@
+"""One request's life end to end: what the upstream sees, the ledger keeps, and the client is told, on every way out."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import Reply, Upstream
+from raw import CHAT, ask, begin_stream, chunk, completion, sse
+from running import KEY, Running, sites
+
+PATH = "/up_chat/v1/chat/completions"
+STREAM = CHAT | {"stream": True}
+SSE = {"content-type": "text/event-stream"}
+
+
+def rows(gateway: Running, table: str = "requests", **where: Any) -> list[dict[str, Any]]:
+    with sqlite3.connect(f"file:{gateway.data / 'headgate.db'}?mode=ro", uri=True) as database:
+        database.row_factory = sqlite3.Row
+        text = " AND ".join(f"{name} = ?" for name in where) or "1"
+        found = [dict(row) for row in database.execute(f"SELECT * FROM {table} WHERE {text}", tuple(where.values()))]
+    database.close()
+    return found
+
+
+def row_of(gateway: Running, identity: str) -> dict[str, Any]:
+    """The request's row, which follows its answer within a second."""
+    found = gateway.wait_for(lambda: rows(gateway, id=identity), 3)
+    assert len(found) == 1
+    return dict(found[0])
+
+
+def test_a_whole_answer_is_recorded(gateway: Running, script: Upstream) -> None:
+    script.script(Reply(pieces=[completion(prompt=5, out=7)]))
+    answer = ask(gateway, "POST", PATH, CHAT)
+    assert (answer.status, answer.json["choices"][0]["message"]["content"]) == (200, "hello")
+    row = row_of(gateway, answer.headers["x-request-id"])
+    assert (row["outcome"], row["status"], row["tenant"], row["model"], row["attempts"]) == (
+        "done",
+        200,
+        "suite",
+        "m",
+        1,
+    )
+    (attempt,) = rows(gateway, "attempts", request_id=row["id"])
+    assert (attempt["outcome"], attempt["input"], attempt["output"], attempt["estimated"]) == ("done", 5, 7, 0)
+    assert attempt["cost"] is None, "an unknown price is unknown, never 0"
+
+
+def test_usage_is_asked_of_the_upstream_and_shown_only_when_asked_for(gateway: Running, script: Upstream) -> None:
+    pieces = sse(
+        chunk("hel"),
+        chunk("lo"),
+        chunk(finish="stop"),
+        chunk(usage={"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}),
+        "[DONE]",
+    )
+    script.script(Reply(headers=SSE, pieces=pieces, chunked=True))
+    answer = ask(gateway, "POST", PATH, STREAM)
+    assert b'"include_usage":true' in script.requests[0].body
+    assert answer.body == b"".join(pieces[:3] + pieces[4:])
+    assert rows(gateway, "attempts", request_id=row_of(gateway, answer.headers["x-request-id"])["id"])[0]["output"] == 2
+    script.script(Reply(headers=SSE, pieces=pieces, chunked=True))
+    asked = ask(gateway, "POST", PATH, STREAM | {"stream_options": {"include_usage": True}})
+    assert asked.body == b"".join(pieces)
+
+
+def test_a_client_that_leaves_ends_the_upstream_within_a_second(gateway: Running, script: Upstream) -> None:
+    """Before the first byte and in mid-stream: upstream closed, one row, abandoned and estimated."""
+    for pieces in ([], sse(chunk("some "), chunk("words"))):
+        script.reset()
+        script.script(
+            Reply(headers=SSE, pieces=pieces, chunked=True, after="hang") if pieces else Reply(raw=b"", after="hang")
+        )
+        before = len(rows(gateway))
+        connection = begin_stream(gateway, PATH, STREAM)
+        gateway.wait_for(lambda: script.requests)
+        if pieces:
+            while b"words" not in connection.recv(65536):
+                pass
+        connection.close()
+        assert script.requests[0].closed.wait(1.0)
+        gateway.wait_for(lambda: len(rows(gateway)) > before)
+        row = rows(gateway)[-1]
+        assert (row["outcome"], row["estimated"]) == ("abandoned", 1)
+        assert rows(gateway, "attempts", request_id=row["id"])[0]["input"] > 0
+    time.sleep(0.2)
+    assert len(rows(gateway)) == before + 1
+
+
+def test_no_task_is_left_after_requests_of_every_kind(gateway: Running, script: Upstream) -> None:
+    for _ in range(5):
+        script.script(Reply(headers=SSE, pieces=sse(chunk("x")), chunked=True, after="hang"))
+        connection = begin_stream(gateway, PATH, STREAM)
+        connection.recv(100)
+        connection.close()
+    gateway.wait_for(lambda: b"headgate_tasks 0.0" in ask(gateway, "GET", "/metrics").body, 3)
+
+
+def test_a_cut_stream_is_an_error_not_a_success(gateway: Running, script: Upstream) -> None:
+    script.script(Reply(headers=SSE, pieces=sse(chunk("half")), chunked=True, after="close"))
+    answer = ask(gateway, "POST", PATH, STREAM)
+    assert b"half" in answer.body
+    assert b"upstream_truncated" in answer.body
+    assert b"[DONE]" not in answer.body
+    row = row_of(gateway, answer.headers["x-request-id"])
+    assert (row["outcome"], row["error"], row["estimated"]) == ("failed", "upstream_truncated", 1)
+
+
+def test_a_streams_end_without_its_mark_is_a_cut(gateway: Running, script: Upstream) -> None:
+    """The body ends properly, the dialect's end is missing: an Anthropic stream without message_stop."""
+    start = 'event: message_start\ndata: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"c","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":9,"output_tokens":1}}}\n\n'
+    block = 'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\nevent: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi"}}\n\n'
+    script.script(Reply(headers=SSE, pieces=[start.encode(), block.encode()], chunked=True))
+    body = {"model": "c", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "x"}]}
+    answer = ask(gateway, "POST", "/up_anthropic/v1/messages", body)
+    assert b"event: error" in answer.body
+    row = row_of(gateway, answer.headers["x-request-id"])
+    (attempt,) = rows(gateway, "attempts", request_id=row["id"])
+    assert (row["outcome"], attempt["input"], attempt["estimated"]) == ("failed", 9, 1)
+
+
+def test_an_upstreams_error_goes_as_it_is_to_its_own_dialect_and_translated_to_others(
+    gateway: Running, script: Upstream
+) -> None:
+    error = b'{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}'
+    reply = Reply(429, {"content-type": "application/json", "retry-after": "7", "x-request-id": "up-1"}, [error])
+    script.script(reply, reply)
+    answer = ask(gateway, "POST", PATH, CHAT)
+    assert (answer.status, answer.body, answer.headers["retry-after"]) == (429, error, "7")
+    assert answer.headers["x-upstream-request-id"] == "up-1"
+    crossed = ask(gateway, "POST", "/up_chat/v1/messages", CHAT | {"max_tokens": 5})
+    assert crossed.status == 429
+    assert crossed.json["error"]["type"] == "rate_limit_error"
+    assert crossed.json["error"]["message"] == "slow down"
+    attempts = rows(gateway, "attempts", request_id=row_of(gateway, answer.headers["x-request-id"])["id"])
+    assert [(a["status"], a["cost"]) for a in attempts] == [(429, 0)], "a refusal costs nothing"
+
+
+def test_the_trace_is_carried_on(gateway: Running, script: Upstream) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    script.script(Reply(pieces=[completion()]))
+    ask(gateway, "POST", PATH, CHAT, {"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+    sent = script.requests[0].header("traceparent")
+    assert sent is not None
+    assert sent.split("-")[1] == trace
+    assert sent.split("-")[2] != "b7ad6b7169203331"
+
+
+def test_only_listed_headers_go_up(gateway: Running, script: Upstream) -> None:
+    script.script(Reply(pieces=[completion()]))
+    ask(
+        gateway,
+        "POST",
+        PATH,
+        CHAT,
+        {"cookie": "c=1", "x-forwarded-for": "1.2.3.4", "x-custom": "y", "origin": "http://z"},
+    )
+    names = {name for name, _ in script.requests[0].headers}
+    assert names == {"host", "authorization", "content-type", "accept", "accept-encoding", "content-length"}
+
+
+def test_websocket_upgrades_are_answered_426(gateway: Running) -> None:
+    answer = ask(
+        gateway,
+        "GET",
+        "/v1/responses",
+        headers={
+            "connection": "Upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-key": "x",
+            "sec-websocket-version": "13",
+        },
+    )
+    assert answer.status == 426
+
+
+def test_a_record_can_be_read_by_its_tenant(gateway: Running, script: Upstream) -> None:
+    script.script(Reply(pieces=[completion()]))
+    identity = ask(gateway, "POST", PATH, CHAT).headers["x-request-id"]
+    record = gateway.wait_for(lambda: (a := ask(gateway, "GET", f"/v1/requests/{identity}")).status == 200 and a).json
+    assert record["outcome"] == "done"
+    assert record["attempts"][0]["target"] == "m"
+    assert ask(gateway, "GET", "/v1/requests/req_unknown").status == 404
+
+
+def test_one_log_line_a_request_and_no_secret_in_it(gateway: Running, script: Upstream) -> None:
+    script.script(Reply(pieces=[completion("the answer's secret words")]))
+    body = CHAT | {"messages": [{"role": "user", "content": "the prompt's secret words"}]}
+    identity = ask(gateway, "POST", PATH, body).headers["x-request-id"]
+    lines = gateway.wait_for(lambda: [line for line in gateway.lines() if line.get("request") == identity])
+    assert len(lines) == 1
+    assert (lines[0]["outcome"], lines[0]["key"], lines[0]["input"]) == ("done", "suite", 5)
+    everything = gateway.errors()
+    for secret in (KEY, "provider-key", "secret words"):
+        assert secret not in everything
+
+
+def test_metrics_add_up(gateway: Running, script: Upstream) -> None:
+    script.script(Reply(pieces=[completion()]))
+    ask(gateway, "POST", PATH, CHAT)
+    text = ask(gateway, "GET", "/metrics").body.decode()
+    assert (
+        'headgate_requests_total{dialect="openai_chat",model="m",outcome="done",provider="openai_compatible",status="200"}'
+        in text
+    )
+    assert 'headgate_tokens_total{kind="output",model="m",provider="openai_compatible"}' in text
+    assert 'headgate_price_unknown_total{model="m",provider="openai_compatible"}' in text
+
+
+def test_metrics_need_a_key_with_the_scope(gateway: Running) -> None:
+    assert ask(gateway, "GET", "/metrics", key=None).status == 401
+
+
+@pytest.fixture
+def own(upstream: Upstream, tmp_path: Path, request: pytest.FixtureRequest) -> Any:
+    """Starts gateways with a config of the test's; stops them."""
+    started: list[Running] = []
+
+    def start(**config: Any) -> Running:
+        started.append(Running(tmp_path / f"g{len(started)}", {"providers": sites(upstream.url)} | config))
+        return started[-1]
+
+    yield start
+    for running in started:
+        if running.process.poll() is None:
+            running.stop()
+
+
+def test_fallback_before_the_first_content_and_never_after(own: Any, script: Upstream) -> None:
+    targets = ["up_chat/first", "up_chat/second"]
+    gateway = own(models={"fast": {"targets": targets}})
+    script.script(Reply(503, pieces=[b'{"error":{"message":"busy"}}']), Reply(pieces=[completion()]))
+    answer = ask(gateway, "POST", "/v1/chat/completions", CHAT | {"model": "fast"})
+    assert (answer.status, answer.headers["x-headgate-attempts"], answer.headers["x-headgate-model"]) == (
+        200,
+        "2",
+        "second",
+    )
+    attempts = rows(gateway, "attempts", request_id=row_of(gateway, answer.headers["x-request-id"])["id"])
+    assert [(a["target"], a["outcome"]) for a in attempts] == [("first", "failed"), ("second", "done")]
+    script.reset()
+    script.script(
+        Reply(headers=SSE, pieces=sse(chunk("half")), chunked=True, after="close"), Reply(pieces=[completion()])
+    )
+    cut = ask(gateway, "POST", "/v1/chat/completions", STREAM | {"model": "fast"})
+    assert b"upstream_truncated" in cut.body
+    assert len(script.requests) == 1
+
+
+def test_a_fault_told_in_an_answer_before_any_content_falls_back(own: Any, script: Upstream) -> None:
+    """The answer starts, then fails for quota: a Responses stream as recorded providers send it."""
+    gateway = own(models={"r": {"targets": ["up_responses/a", "up_responses/b"]}})
+    head = '{"id":"resp_1","object":"response","created_at":1,"status":"in_progress","model":"a","output":[]}'
+    failed = head.replace("in_progress", "failed")[:-1] + ',"error":{"code":"insufficient_quota","message":"no quota"}}'
+    script.script(
+        Reply(
+            headers=SSE,
+            pieces=[
+                f'event: response.created\ndata: {{"type":"response.created","sequence_number":0,"response":{head}}}\n\n'.encode(),
+                f'event: response.failed\ndata: {{"type":"response.failed","sequence_number":1,"response":{failed}}}\n\n'.encode(),
+            ],
+            chunked=True,
+        ),
+        Reply(500, pieces=[b'{"error":{"message":"second"}}']),
+    )
+    answer = ask(gateway, "POST", "/v1/responses", {"model": "r", "input": "x", "stream": True})
+    assert len(script.requests) == 2
+    assert answer.status == 500
+
+
+def test_kill_9_loses_no_delivered_answer(own: Any, script: Upstream) -> None:
+    """Every answer that a client has whole is in the ledger after the next start; one that was under way too, as failed."""
+    gateway = own()
+    delivered = []
+    for _ in range(30):
+        script.script(Reply(pieces=[completion()]))
+        delivered.append(ask(gateway, "POST", PATH, CHAT).headers["x-request-id"])
+    script.script(Reply(headers=SSE, pieces=sse(chunk("under way")), chunked=True, after="hang"))
+    connection = begin_stream(gateway, PATH, STREAM)
+    while b"under way" not in connection.recv(65536):
+        pass
+    gateway.kill()
+    connection.close()
+    again = own(data=str(gateway.data))
+    again.data = gateway.data
+    found = again.wait_for(lambda: (r := {row["id"]: row for row in rows(again)}) and len(r) >= 31 and r, 8)
+    assert all(found[identity]["outcome"] == "done" for identity in delivered)
+    (crashed,) = [row for identity, row in found.items() if identity not in delivered]
+    assert (crashed["outcome"], crashed["error"], crashed["estimated"]) == ("failed", "gateway_crash", 1)
+
+
+def test_a_revocation_on_the_command_line_acts_within_a_second(own: Any, script: Upstream) -> None:
+    import subprocess
+    import sys
+
+    gateway = own()
+
+    def headgate(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "headgate", *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"HEADGATE_DATA": str(gateway.data), "PATH": ""},
+        )
+        return done.stdout
+
+    import re
+
+    found = re.search(r"sk-hg-\w+", headgate("keys", "create", "--name", "temporary"))
+    assert found is not None
+    key = found[0]
+    gateway.wait_for(lambda: ask(gateway, "GET", "/v1/models", key=key).status == 200, 1.5)
+    headgate("keys", "revoke", "temporary")
+    began = time.monotonic()
+    gateway.wait_for(lambda: ask(gateway, "GET", "/v1/models", key=key).status == 401, 1.5)
+    assert time.monotonic() - began < 1.0
+    assert key not in headgate("keys", "list")
+
+
+def test_what_a_key_may_use_is_all_it_sees(own: Any, script: Upstream) -> None:
+    keys = [{"name": "narrow", "key": "sk-hg-narrow-key", "models": ["fast", "demo/chat"]}]
+    gateway = own(keys=keys, models={"fast": {"targets": ["up_chat/a"]}, "slow": {"targets": ["up_chat/b"]}})
+    listed = ask(gateway, "GET", "/v1/models", key="sk-hg-narrow-key").json["data"]
+    assert {model["id"] for model in listed} == {"fast", "demo/chat"}
+    assert "anthropic" not in str(listed)
+    shaped = ask(gateway, "GET", "/v1/models", headers={"anthropic-version": "2023-06-01"}, key="sk-hg-narrow-key").json
+    assert shaped["data"][0]["type"] == "model"
+    assert ask(gateway, "GET", "/v1beta/models", key="sk-hg-narrow-key").json["models"][0]["name"].startswith("models/")
+    refused = ask(gateway, "POST", "/v1/chat/completions", CHAT | {"model": "slow"}, key="sk-hg-narrow-key")
+    assert refused.status == 403
+    unknown = ask(gateway, "POST", "/v1/chat/completions", CHAT | {"model": "fasd"}, key="sk-hg-narrow-key")
+    assert unknown.status == 404
+    assert "fast" in unknown.json["error"]["message"]
+    assert "slow" not in unknown.json["error"]["message"]
+    script.script(Reply(pieces=[completion()]))
+    assert ask(gateway, "POST", "/v1/chat/completions", CHAT | {"model": "fast"}, key="sk-hg-narrow-key").status == 200
+
+
+def test_strict_refuses_what_would_be_lost(own: Any, script: Upstream) -> None:
+    gateway = own(
+        models={"s": {"targets": ["up_anthropic/claude"], "strict": True}, "l": {"targets": ["up_anthropic/claude"]}}
+    )
+    body = CHAT | {"logit_bias": {"1": 5}}
+    refused = ask(gateway, "POST", "/v1/chat/completions", body | {"model": "s"})
+    assert (refused.status, refused.json["error"]["code"]) == (400, "lossy_crossing")
+    assert "logit_bias" in refused.json["error"]["message"]
+    assert script.requests == []
+    reply = b'{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"text","text":"ok"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}'
+    script.script(Reply(pieces=[reply]))
+    lossy = ask(gateway, "POST", "/v1/chat/completions", body | {"model": "l"})
+    assert (lossy.status, "logit_bias" in lossy.headers["x-headgate-losses"]) == (200, True)
+    assert (
+        ask(gateway, "POST", "/v1/chat/completions", body | {"model": "l"}, {"x-headgate-strict": "true"}).status == 400
+    )
+
+
+def test_guards_act_on_requests_answers_and_streams(own: Any, script: Upstream) -> None:
+    guards = [
+        {"name": "employee", "pattern": r"EMP-\d{6}", "replacement": "[employee]"},
+        {"name": "bomb", "pattern": "detonator", "action": "block"},
+        {"name": "watch", "pattern": "curious", "mode": "observe"},
+    ]
+    gateway = own(guards=guards)
+    script.script(Reply(pieces=[completion("you are EMP-654321, curious")]))
+    body = CHAT | {"messages": [{"role": "user", "content": "I am EMP-123456"}]}
+    answer = ask(gateway, "POST", PATH, body)
+    assert b"I am [employee]" in script.requests[0].body
+    assert answer.json["choices"][0]["message"]["content"] == "you are [employee], curious"
+    row = row_of(gateway, answer.headers["x-request-id"])
+    assert "employee" in row["findings"]
+    assert "watch" in row["findings"]
+    script.reset()
+    pieces = sse(chunk("you are EM"), chunk("P-6543"), chunk("21!"), chunk(finish="stop"), "[DONE]")
+    script.script(Reply(headers=SSE, pieces=pieces, chunked=True))
+    stream = ask(gateway, "POST", PATH, STREAM).body
+    assert b"EM" not in stream.replace(b"[employee]", b"")
+    assert stream.count(b"data: ") == len(pieces)
+    script.reset()
+    blocked = ask(gateway, "POST", PATH, CHAT | {"messages": [{"role": "user", "content": "a detonator"}]})
+    assert (blocked.status, blocked.json["error"]["code"]) == (400, "blocked_by_guard")
+    assert script.requests == []
+    script.script(
+        Reply(headers=SSE, pieces=sse(chunk("a deto"), chunk("nator"), chunk(finish="stop"), "[DONE]"), chunked=True)
+    )
+    stopped = ask(gateway, "POST", PATH, STREAM)
+    assert b"nator" not in stopped.body
+    assert b"answer_blocked" in stopped.body
+
+
+def test_explain_decides_and_calls_nobody(gateway: Running, script: Upstream) -> None:
+    body = {"path": "/up_gemini/v1/chat/completions", "body": CHAT | {"logit_bias": {"1": 1}}}
+    told = ask(gateway, "POST", "/v1/explain", body).json
+    assert script.requests == []
+    (target,) = told["targets"]
+    assert (told["verdict"], target["provider"], target["dialect"], target["crossing"]) == (
+        "allowed",
+        "up_gemini",
+        "gemini",
+        True,
+    )
+    assert target["body"]["contents"][0]["parts"][0]["text"] == "hi"
+    assert "logit_bias" in [loss["what"] for loss in target["losses"]]
+    assert [note["stage"] for note in told["trail"]][:2] == ["authenticate", "resolve"]
+
+
+def test_a_stopped_gateway_lets_streams_end(own: Any, script: Upstream) -> None:
+    gateway = own()
+    script.script(
+        Reply(headers=SSE, pieces=sse(*[chunk("x")] * 10, chunk(finish="stop"), "[DONE]"), chunked=True, pause=0.1)
+    )
+    connection = begin_stream(gateway, PATH, STREAM)
+    connection.recv(100)
+    gateway.process.terminate()
+    got = b""
+    while piece := connection.recv(65536):
+        got += piece
+    connection.close()
+    assert b"[DONE]" in got
+    gateway.stop()
+    assert [row["outcome"] for row in rows(gateway)] == ["done"]
