@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -186,8 +187,11 @@ def _types(event: dict[str, Any]) -> Iterator[str]:
     try:
         _event.validate_python(event)
     except ValidationError as error:
-        own = [one for one in error.errors() if event["type"] in str(one["loc"]) or len(error.errors()) == 1]
-        yield str(own[0] if own else error.errors()[0])
+        name = "".join(
+            word.capitalize() for word in re.split("[._]", event["type"].replace("output_text.delta", "text.delta"))
+        )
+        own = [one for one in error.errors() if str(one["loc"][0]).startswith(name)]
+        yield " ".join(f"{one['loc']}: {one['msg']}" for one in (own or error.errors()[:1]))
 
 
 class _Grammar:

@@ -45,7 +45,7 @@ from .frames import Frames
 from .items import Growing, Item
 from .opaque import beside, opaque
 from .shapes import annotation, write_usage
-from .tables import ANSWER_EXTRAS, ENDS, FAMILY, STATUSES
+from .tables import ANSWER_EXTRAS, ANSWER_TIERS, ENDS, FAMILY, SERVICE_TIERS, STATUSES, TOLD
 
 
 def answer(given: Answer, ask: Ask) -> tuple[Json, list[Loss]]:
@@ -111,8 +111,9 @@ class Encoder:
             "output": [item.json for item in self._items],
             "usage": write_usage(self._usage) if self._usage is not None else None,
         }
-        if self._usage is not None and self._usage.service_tier is not None:
-            self.response["service_tier"] = self._usage.service_tier
+        tier = self._usage.service_tier if self._usage is not None else None
+        if tier is not None:
+            self.response["service_tier"] = ANSWER_TIERS.get(tier, tier if tier in SERVICE_TIERS else "default")
         self._finish_extras()
         kind = "response.completed" if status == "completed" else "response.incomplete"
         self._say(kind, response=self.response)
@@ -171,7 +172,7 @@ class Encoder:
         own = self._finished.extras.get(FAMILY, {})
         shown = ("incomplete_details", *ANSWER_EXTRAS)
         self.response |= {name: own[name] for name in shown if name in own}
-        rest = {name: value for name, value in own.items() if name not in (*shown, "status")}
+        rest = {name: value for name, value in own.items() if name not in (*shown, *TOLD)}
         self.losses += [Loss(name, "a response has no such member", value) for name, value in rest.items()]
         self.losses += foreign(self._finished.extras, FAMILY, "")
 
@@ -263,10 +264,13 @@ class Encoder:
             return
         if event.extras:
             merged(part.extras, event.extras)
-        if event.text:
+        if event.logprobs and part.kind != "text":
+            self.losses.append(Loss("logprobs", "only a text has them here", list(event.logprobs)))
+        elif event.logprobs:
+            part.logprobs += event.logprobs
+        if event.text or event.logprobs:
             part.pieces.append(event.text)
             tell.piece(self._say, part, event.text, list(event.logprobs))
-        part.logprobs += event.logprobs
         for cited in event.citations:
             if cited.start is None or cited.end is None:
                 part.waiting.append(cited)

@@ -37,14 +37,12 @@ from headgate.model.prompt import (
 from . import media
 from .options import read_options
 from .shapes import citation
-from .tables import FAMILY, OURS, STATEFUL, TOOL_ROLES
+from .tables import CONTENT, FAMILY, OURS, STATEFUL, TOOL_ROLES
 from .tools import Namespaces, read_tools
 from .values import a_dict, a_list, a_string, rest, string_or_none, wrong
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system", "developer": "developer"}
 _OUTPUTS = {"function_call_output": "function", "custom_tool_call_output": "custom"}
-_UNKNOWN_CONTENT = "content."
-"""What the native name of a content part of unknown type begins with: such a part goes back into a message."""
 
 
 def read(json: Json) -> Prompt:
@@ -171,7 +169,7 @@ class _Reader:
             case "input_audio":
                 return media.audio(part, at)
             case _:
-                return Native(family=FAMILY, name=_UNKNOWN_CONTENT + kind, json=part)
+                return Native(family=FAMILY, name=CONTENT + kind, json=part)
 
     def _call(self, item: dict[str, Any], kind: str, at: str) -> None:
         custom = kind == "custom_tool_call"

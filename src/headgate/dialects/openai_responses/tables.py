@@ -77,6 +77,49 @@ HIDDEN = frozenset(("none", "omitted"))
 SERVICE_TIERS = frozenset(("auto", "default", "flex", "scale", "priority", "fast", "ultrafast"))
 VERBOSITIES = frozenset(("low", "medium", "high"))
 
+NATIVE_TOOLS = frozenset(
+    (
+        "apply_patch",
+        "code_execution",
+        "code_interpreter",
+        "collections_search",
+        "computer",
+        "computer_use_preview",
+        "file_search",
+        "image_generation",
+        "local_shell",
+        "mcp",
+        "programmatic_tool_calling",
+        "shell",
+        "tool_search",
+        "web_search",
+        "web_search_2025_08_26",
+        "web_search_preview",
+        "web_search_preview_2025_03_11",
+        "x_search",
+    )
+)
+"""Server-side tools: OpenAI's, and xAI's under this API. Native tools of other types are another API's."""
+
+NATIVE_ITEMS = frozenset(
+    (
+        "compaction",
+        "compaction_trigger",
+        "item_reference",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "mcp_list_tools",
+        "program",
+    )
+)
+NATIVE_ITEM_ENDS = ("_call", "_output")
+"""Native items are these, and all whose types end so (they are too many and too new to name)."""
+
+CONTENT = "content."
+"""What the native name of a content part begins with, which tells it from an item."""
+NATIVE_CONTENTS = ("input_", "output_", "computer_screenshot", "reasoning_text", "summary_text")
+"""How the types of this API's content parts begin."""
+
 TOOL_ROLES = frozenset(
     (
         "apply_patch_call_output",
@@ -187,6 +230,12 @@ SERVER_TOOLS = {
 
 ANSWER_EXTRAS = ("content_filters", "conversation", "moderation")
 """Members of a response kept for the same family."""
+
+TOLD = frozenset(("finish_reason", "native_finish_reason", "status", "stop_reason"))
+"""Members of this family's finishes that the response's status tells in its own way."""
+
+ANSWER_TIERS = {"standard": "default", "on_demand": "default"}
+"""Tiers of other providers in this API's words."""
 
 OPAQUE = frozenset(
     (

@@ -40,8 +40,13 @@ from .read import stateful
 from .shapes import annotation
 from .tables import (
     CALL_EXTRAS,
+    CONTENT,
     FAMILY,
     MESSAGE_EXTRAS,
+    NATIVE_CONTENTS,
+    NATIVE_ITEM_ENDS,
+    NATIVE_ITEMS,
+    NATIVE_TOOLS,
     RESULT_EXTRAS,
     TEXT_EXTRAS,
     THOUGHT_EXTRAS,
@@ -50,7 +55,7 @@ from .tables import (
 from .tools import Namespaces, write_choice
 
 ERROR = "Error: "
-_CONTENT = "content."
+_CONTENTS = tuple(CONTENT + begin for begin in NATIVE_CONTENTS)
 _LONGEST_ID = 64
 
 
@@ -151,7 +156,7 @@ class _Writer:
             shown, losses = media.write(part, self._accepts, "messages.content")
             self.losses += losses
             return shown
-        if isinstance(part, Native) and part.family == FAMILY and part.name.startswith(_CONTENT):
+        if isinstance(part, Native) and part.family == FAMILY and part.name.startswith(_CONTENTS):
             return part.json
         return None
 
@@ -288,10 +293,13 @@ class _Writer:
         )
 
     def _native(self, part: Native) -> None:
-        if part.family != FAMILY:
-            self.losses.append(Loss(f"messages.{part.name}", f"only {part.family} has it", part.json))
-        else:
+        own = part.family == FAMILY
+        if own and part.name.startswith(_CONTENTS):
+            self.items.append({"type": "message", "role": "assistant", "content": [part.json]})
+        elif own and (part.name in NATIVE_ITEMS or part.name.endswith(NATIVE_ITEM_ENDS)):
             self.items.append(part.json)
+        else:
+            self.losses.append(Loss(f"messages.{part.name}", "this API has no such item", part.json))
 
     def _own(self, extras: dict[str, dict[str, Any]], known: frozenset[str], where: str) -> Json:
         """The extras of this family that the API takes there; the others are losses."""
@@ -313,11 +321,12 @@ class _Writer:
             json["tool_choice"] = write_choice(prompt.tool_choice, prompt, self._mapped)
         elif native is not None:
             json["tool_choice"] = native
-        if not tools and prompt.tool_choice is not None and not prompt.tools:
+        brought = any("additional_tools" in tool.extras.get(FAMILY, {}) for tool in prompt.tools)
+        if "tool_choice" in json and not tools and not brought:
             # The API refuses a choice among no tools.
-            del json["tool_choice"]
-            if prompt.tool_choice.mode == "any":
-                self.losses.append(Loss("tool_choice", "there are no tools", prompt.tool_choice))
+            choice = json.pop("tool_choice")
+            if choice not in ("auto", "none"):
+                self.losses.append(Loss("tool_choice", "there are no tools", choice))
         return json
 
     def _additional(self, own: dict[str, Any]) -> None:
@@ -348,7 +357,11 @@ class _Writer:
         own = tool.extras.get(FAMILY, {})
         self.losses += foreign(tool.extras, FAMILY, f"tools.{tool.name}")
         if tool.kind == "native":
-            return {name: value for name, value in own.items() if name != "additional_tools"} or None
+            native = {name: value for name, value in own.items() if name != "additional_tools"}
+            if native.get("type") in NATIVE_TOOLS:
+                return native
+            self.losses += [Loss(f"tools.{tool.name}", "this API has no such tool", native)] if native else []
+            return None
         hidden = ("additional_tools", "namespace", "local", *TOOL_EXTRAS)
         unknown = [name for name in own if name not in hidden]
         self.losses += [Loss(f"tools.{tool.name}.{name}", "not known here", own[name]) for name in unknown]
