@@ -204,11 +204,11 @@ def test_metrics_add_up(gateway: Running, script: Upstream) -> None:
     ask(gateway, "POST", PATH, CHAT)
     text = ask(gateway, "GET", "/metrics").body.decode()
     assert (
-        'headgate_requests_total{dialect="openai_chat",model="m",outcome="done",provider="openai_compatible",status="200"}'
+        'headgate_requests_total{dialect="openai_chat",model="m",outcome="done",provider="up_chat",status="200"}'
         in text
     )
-    assert 'headgate_tokens_total{kind="output",model="m",provider="openai_compatible"}' in text
-    assert 'headgate_price_unknown_total{model="m",provider="openai_compatible"}' in text
+    assert 'headgate_tokens_total{kind="output",model="m",provider="up_chat"}' in text
+    assert 'headgate_price_unknown_total{model="m",provider="up_chat"}' in text
 
 
 def test_metrics_need_a_key_with_the_scope(gateway: Running) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate import __version__, clock, tasks
-from headgate.catalog import Catalog
+from headgate.catalog import Catalog, Model
 from headgate.config.provision import Plan, plan
 from headgate.config.schema import Config
 from headgate.dialects import anthropic_messages, gemini, memo, openai_chat, openai_completions, openai_responses
@@ -156,27 +156,31 @@ class Gateway:
 
     # ------------------------------------------------------------------ what the rooms ask for
 
-    def price(self, provider: str, model: str, usage: Usage, at: float) -> tuple[int | None, str | None]:
-        if provider == demo.PROVIDER.name:
+    def price(self, site: str, model: str, usage: Usage, at: float) -> tuple[int | None, str | None]:
+        if site in self.plan.sites and self.plan.sites[site].provider is demo.PROVIDER:
             return 0, "demo"
-        found = self.catalog.find(provider, model, at)
-        if found is None:
-            return None, None
-        return found.cost(usage, at), str(found.label(at))
+        found = self._model(site, model, at)
+        return (None, None) if found is None else (found.cost(usage, at), found.label(at))
 
-    def _max_output(self, provider: str, model: str) -> int | None:
-        found = self.catalog.find(provider, model, clock.wall())
+    def _model(self, site: str, model: str, at: float) -> Model | None:
+        """What the catalog, or the config's own prices, know of a model at a site; None too for a site that is gone."""
+        known = self.plan.sites.get(site)
+        if known is None:
+            return None
+        return self.catalog.find(known.provider.catalog or known.provider.name, model, at, site)
+
+    def _max_output(self, site: str, model: str) -> int | None:
+        found = self._model(site, model, clock.wall())
         return found.max_output if found is not None else None
 
     def _known(self, site: str, model: str) -> bool:
-        provider = self.plan.sites[site].provider
-        if provider.name == demo.PROVIDER.name:
+        if self.plan.sites[site].provider is demo.PROVIDER:
             return model in demo.MODELS
-        return self.catalog.find(provider.catalog or provider.name, model, clock.wall()) is not None
+        return self._model(site, model, clock.wall()) is not None
 
     def _listed(self, site: str) -> list[str]:
         provider = self.plan.sites[site].provider
-        if provider.name == demo.PROVIDER.name:
+        if provider is demo.PROVIDER:
             return list(demo.MODELS)
         return [model.id for model in self.catalog.models(provider.catalog or provider.name)]
 
@@ -185,11 +189,10 @@ class Gateway:
         target = route.targets[0] if route is not None else None
         if target is None:
             return ModelCard(id=name, owner="headgate")
-        provider = self.plan.sites[target.site].provider
-        found = self.catalog.find(provider.catalog or provider.name, target.model, clock.wall())
+        found = self._model(target.site, target.model, clock.wall())
         return ModelCard(
             id=name,
-            owner=provider.name,
+            owner=target.site,
             title=found.name if found is not None else name,
             context=found.context_window if found is not None else None,
             max_output=found.max_output if found is not None else None,
@@ -241,7 +244,7 @@ def _client_address(config: Config) -> Callable[[dict[str, Any]], str]:
 
     def direct(scope: dict[str, Any]) -> str:
         client = scope.get("client")
-        return client[0] if client else ""
+        return str(client[0]) if client else ""
 
     if not trusted:
         return direct
@@ -260,7 +263,7 @@ def _client_address(config: Config) -> Callable[[dict[str, Any]], str]:
         hops = [v.decode("latin-1") for n, v in scope["headers"] if n == b"x-forwarded-for"]
         for hop in reversed([part.strip() for value in hops for part in value.split(",")]):
             if not known(hop):
-                return hop
+                return str(hop)
         return peer
 
     return forwarded

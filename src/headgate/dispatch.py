@@ -183,7 +183,7 @@ class Dispatch:
             request_id=x.id,
             number=len(x.attempts) + 1,
             at=now,
-            provider=site.provider.catalog or site.provider.name,
+            provider=site.name,
             target=target.model,
             dialect=prepared.dialect.name,
             credential=site.credential.name,

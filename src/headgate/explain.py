@@ -94,7 +94,7 @@ def _target(ingress: Ingress, x: Exchange, number: int, price: Price) -> dict[st
         "body": msgspec.json.decode(prepared.body),
         "input_tokens_estimated": tokens,
     }
-    provider = prepared.site.provider.catalog or prepared.site.provider.name
+    provider = prepared.site.name
     at_most = x.head.max_output
     low, name = price(provider, target.model, Usage(input=tokens), x.at)
     high = price(provider, target.model, Usage(input=tokens, output=at_most), x.at)[0] if at_most else None

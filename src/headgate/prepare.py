@@ -37,7 +37,7 @@ class Prepared(Struct, kw_only=True):
 
 
 class Prepare:
-    """`max_output(provider, model)`: a model's own cap, for dialects that demand one. `restore` puts back what the client's
+    """`max_output(site, model)`: a model's own cap, for dialects that demand one. `restore` puts back what the client's
     dialect had no slot for."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Prepare:
             raise NotFound(f"the provider {target.site!r} is not configured", code="model_not_found", param="model")
         endpoint = site.endpoint(target.dialect or x.dialect.name)
         dialect = self._dialects[endpoint.dialect]
-        maximum = self._max_output(site.provider.catalog or site.provider.name, target.model)
+        maximum = self._max_output(site.name, target.model)
         goal = Target(
             model=target.model,
             provider=site.provider.name,

@@ -45,7 +45,7 @@ class _Unwrapping:
             return ""
         self._at = sure.end()
         try:
-            piece = msgspec.json.decode(f'"{sure[0]}"'.encode("utf-8", "surrogatepass"), type=str, strict=False)
+            piece: str = msgspec.json.decode(f'"{sure[0]}"'.encode("utf-8", "surrogatepass"), type=str, strict=False)
         except msgspec.DecodeError:
             piece = sure[0]
         self._shown = True
@@ -59,7 +59,7 @@ class _Unwrapping:
         except msgspec.DecodeError:
             return self._raw
         if isinstance(value, dict) and isinstance(value.get("input"), str):
-            return value["input"]
+            return str(value["input"])
         return self._raw
 
 

@@ -173,7 +173,7 @@ class Opaque:
             request_id=x.id,
             number=1,
             at=x.at,
-            provider=site.provider.catalog or site.provider.name,
+            provider=site.name,
             target=x.route.targets[0].model if x.route is not None else "",
             dialect="opaque",
             credential=site.credential.name,

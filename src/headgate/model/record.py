@@ -41,6 +41,7 @@ class AttemptRow(Struct, kw_only=True, tag="attempt", tag_field="row"):
     number: int
     at: float
     provider: str
+    """The site: the provider's name in this gateway."""
     target: str
     dialect: str
     credential: str

@@ -119,7 +119,7 @@ class Demo:
         if early is not None:
             return early
         answer = _answered(prompt)
-        framing = (
+        framing: Framing = (
             "whole" if not stream else "json-array" if dialect.name == "gemini" and "alt=sse" not in path else "sse"
         )
         ask = Ask(id="demo", model=prompt.model, created=_CREATED, stream=stream, framing=framing, prompt=prompt)

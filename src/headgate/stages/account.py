@@ -16,7 +16,7 @@ from headgate.stages.base import Stage
 from headgate.stores.base import Objects, Spool
 
 Price = Callable[[str, str, Usage, float], tuple[int | None, str | None]]
-"""(provider, model, usage, at) -> (nano-dollars or None, the price's name or None)."""
+"""(site, model, usage, at) -> (nano-dollars or None, the price's name or None)."""
 
 
 class Account(Stage):
