@@ -10,7 +10,7 @@ from typing import Any
 from headgate.dialects import sse
 from headgate.dialects.base import Ask
 from headgate.dialects.openai_responses import DIALECT
-from headgate.model.events import Answer, AnswerPart, Decoded, Event, Fold, Path
+from headgate.model.events import Answer, AnswerPart, Decoded, Event, Fold, Path, Stop
 from oracles import ReadChoice, Reading
 from recordings import Recording, recordings
 
@@ -88,6 +88,34 @@ def reading(answer: Answer) -> Reading:
         "reasoning": usage.reasoning,
     }
     return Reading(choices=[choice], usage=told)
+
+
+STOPS: dict[Stop, str] = {
+    "length": "length",
+    "context_window": "length",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "pause": "other",
+    "malformed_call": "other",
+    "other": "other",
+}
+"""Neutral word -> what the client understands, where it is neither a plain stop nor calls."""
+
+
+def expected(answer: Answer) -> Reading:
+    """What a client should read: the first choice, its stop in the words this API has."""
+    want = reading(answer)
+    if answer.failed is not None:
+        return want
+    choice = want.choices[0]
+    calls = bool(choice.tools)
+    refused = any(one.kind == "refusal" for one in answer.choices[0].parts)
+    stop = answer.choices[0].stop or "stop"
+    shown = STOPS.get(stop, "tool_use" if calls else "stop")
+    if stop == "refusal" and refused:
+        shown = "tool_use" if calls else "stop"
+    choice.stop = shown
+    return want
 
 
 def at(document: Any, path: Path) -> Any:

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from event_sequences import sequences, told
 from hypothesis import given, settings
-from openai_responses_answers import ASK, reading
+from openai_responses_answers import ASK, STOPS, expected
 
 from headgate.dialects import carrier
 from headgate.dialects.base import Ask
 from headgate.dialects.openai_responses import DIALECT
 from headgate.model.events import (
-    Answer,
     Event,
     Failed,
     Finished,
@@ -28,17 +27,6 @@ from headgate.model.events import (
 from headgate.model.prompt import Citation, Prompt, Text, Thinking, ToolCall
 from headgate.model.usage import Usage
 from oracles import openai_responses as oracle
-
-STOPS: dict[Stop, str] = {
-    "length": "length",
-    "context_window": "length",
-    "content_filter": "content_filter",
-    "refusal": "content_filter",
-    "pause": "other",
-    "malformed_call": "other",
-    "other": "other",
-}
-"""Neutral word -> what the client understands, where it is neither a plain stop nor calls."""
 
 
 def encode(events: list[Event], ask: Ask = ASK) -> tuple[bytes, list[Any]]:
@@ -59,22 +47,6 @@ def part(number: int, kind: Any, *texts: str, **fields: Any) -> list[Event]:
     return [PartStarted(part=number, kind=kind, **fields), *deltas, PartEnded(part=number, extras=late)]
 
 
-def _expected(answer: Answer) -> Any:
-    """What a client should read: the first choice, its stop in the words this API has."""
-    want = reading(answer)
-    if answer.failed is not None:
-        return want
-    choice = want.choices[0]
-    calls = bool(choice.tools)
-    refused = any(one.kind == "refusal" for one in answer.choices[0].parts)
-    stop = answer.choices[0].stop or "stop"
-    shown = STOPS.get(stop, "tool_use" if calls else "stop")
-    if stop == "refusal" and refused:
-        shown = "tool_use" if calls else "stop"
-    choice.stop = shown
-    return want
-
-
 @settings(max_examples=300)
 @given(sequences(failures=True))
 def test_every_valid_sequence_keeps_the_grammar(events: list[Event]) -> None:
@@ -83,7 +55,7 @@ def test_every_valid_sequence_keeps_the_grammar(events: list[Event]) -> None:
     answer = told(events)
     body, losses = encode(events)
     assert oracle.grammar(body) == []
-    want = _expected(answer)
+    want = expected(answer)
     assert oracle.stream(body) == want
     whole, others = DIALECT.answer(answer, ASK)
     assert oracle.whole(json.dumps(whole).encode()) == want
