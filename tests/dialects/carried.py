@@ -87,7 +87,7 @@ def missing(
     gone = [
         f"{place}: {text[:120]!r}"
         for place, text in _wanted(source)
-        if text not in exact and text not in heap and exact.isdisjoint(_forms(text))
+        if text not in exact and text not in heap and not any(form in heap for form in _forms(text))
     ]
     gone += [f"{place}: {value!r:.120}" for place, value in _arguments(source, "") if _canonical(value) not in objects]
     return gone

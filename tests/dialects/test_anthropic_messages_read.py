@@ -98,7 +98,8 @@ def test_what_is_held_upstream_is_named() -> None:
     assert head(container="c_1").objects == head(container={"id": "c_1", "skills": []}).objects == ("c_1",)
     image = {"type": "image", "source": {"type": "file", "file_id": "f_1"}}
     assert head(messages=[{"role": "user", "content": [image, image]}]).objects == ("f_1",)
-    assert head(thread={"type": "create"}).stores and not head().stores
+    started, plain = head(thread={"type": "create"}), head()
+    assert started.stores and started.state and not plain.stores and not plain.state
     going_on = head(thread={"type": "continue", "previous_message_id": "msg_1"})
     assert going_on.stores and going_on.objects == ("msg_1",)
 

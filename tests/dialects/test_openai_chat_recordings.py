@@ -283,18 +283,22 @@ def test_every_request_survives_the_neutral_model() -> None:
     assert done > 1300
 
 
+DE_FACTO = ("unknown member", "openrouter:", "'on_demand'", "'default' is not", "video_url")
+"""In complaints about what a client said in words of other providers, which go on as they came."""
+
+
 def test_what_is_written_is_valid() -> None:
-    """By the published description. What a client itself sent in other providers' forms is not held against us."""
+    """By the published description, whatever form of other providers it came in: their own words apart."""
     for row, request in requests():
-        if oracle.problems(request):
-            continue
+        allowed = DE_FACTO if oracle.problems(request) else ()
         for accepts in (
             ALL,
             Accepts(),
             Accepts(max_tokens_field="max_tokens", developer_role=False, tool_id="mistral"),
         ):
             written = DIALECT.write(DIALECT.read(request), Target(model="m", provider="p", accepts=accepts))
-            assert not oracle.problems(written.json), (row, oracle.problems(written.json))
+            for problem in oracle.problems(written.json):
+                assert any(word in problem for word in allowed), (row, problem)
 
 
 def test_same_dialect_edits_keep_every_other_byte() -> None:
