@@ -76,6 +76,7 @@ def head(body: bytes) -> Head:
         max_output=seen.max_tokens,
         tools=bool(seen.tools),
         objects=tuple(dict.fromkeys(objects)),
+        state=seen.thread is not None,
         stores=seen.thread is not None,
         body=body,
     )

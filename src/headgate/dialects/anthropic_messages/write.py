@@ -83,12 +83,16 @@ def _conversation(draft: Draft) -> tuple[list[Json], list[Json]]:
                 turns.append({"role": "system", "content": blocks, **own})
             continue
         if speaks:
-            blocks = [{**block, "text": f"<system>\n{block['text']}\n</system>"} for block in blocks]
+            blocks = [_tagged(block) for block in blocks]
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         elif blocks:
             turns.append({"role": role, "content": blocks})
     return _settled(draft, system, turns)
+
+
+def _tagged(block: Json) -> Json:
+    return block | {"text": f"<system>\n{block['text']}\n</system>"} if block["type"] == "text" else block
 
 
 def _settled(draft: Draft, system: list[Json], turns: list[Json]) -> tuple[list[Json], list[Json]]:
