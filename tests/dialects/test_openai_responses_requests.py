@@ -292,12 +292,24 @@ def test_state_is_refused_where_there_is_none(field: str) -> None:
         "prompt": {"id": "pmpt_1"},
         "input": [{"type": "item_reference", "id": "msg_1"}],
     }[field]
+    assert DIALECT.head(json.dumps(request).encode()).state
     prompt = DIALECT.read(request)
     assert [name for name, _ in stateful(prompt)] == [field]
     assert DIALECT.write(prompt, TARGET).json[field] == request[field]
     with pytest.raises(BadRequest) as raised:
         DIALECT.write(prompt, Target(model="m", provider="p", accepts=Accepts(state=False)))
     assert raised.value.param == field
+
+
+def test_what_a_target_refuses_is_refused_in_the_same_dialect() -> None:
+    head = DIALECT.head(b'{"model": "m", "input": "x", "truncation": "auto", "user": null}')
+    assert not head.state
+    accepts = Accepts(drop=frozenset(("truncation", "user")))
+    with pytest.raises(BadRequest) as raised:
+        DIALECT.edits(head, Target(model="m", provider="p", accepts=accepts))
+    assert (raised.value.param, raised.value.code) == ("truncation", "unsupported_parameter")
+    lax = Accepts(drop=frozenset(("user",)))
+    assert DIALECT.edits(head, Target(model="m", provider="p", accepts=lax)) == ()
 
 
 def test_nothing_is_stored_that_the_client_did_not_ask_to_store() -> None:

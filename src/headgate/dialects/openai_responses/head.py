@@ -46,6 +46,7 @@ class _Head(Struct):
     background: bool | None = None
     previous_response_id: str | None = None
     conversation: str | _Held | None = None
+    prompt: _Held | None = None
 
 
 _decode = msgspec.json.Decoder(_Head).decode
@@ -74,9 +75,10 @@ def head(body: bytes) -> Head:
         stream=bool(found.stream),
         max_output=found.max_output_tokens,
         tools=bool(found.tools) or brought,
-        state=bool(objects or referred or found.background),
         objects=tuple(dict.fromkeys([*objects, *referred, *held])),
+        state=bool(objects or referred or found.background or found.prompt),
         stores=found.store is not False or bool(found.background),
+        body=body,
     )
 
 
@@ -102,9 +104,23 @@ def _held(value: Any) -> Iterator[str]:
 
 
 def edits(head: Head, target: Target) -> Sequence[Edit]:
+    if target.accepts.drop:
+        _refused(head, target)
     if head.model == target.model:
         return ()
     return (Edit(name="model", path=("model",), value=msgspec.json.encode(target.model), present=bool(head.model)),)
+
+
+def _refused(head: Head, target: Target) -> None:
+    """Refuses a body with a member that the target is known to refuse."""
+    given: dict[str, msgspec.Raw] = msgspec.json.decode(head.body, type=dict[str, msgspec.Raw])
+    for name in sorted(target.accepts.drop & given.keys()):
+        if bytes(given[name]) != b"null":
+            raise BadRequest(
+                f"{name} is not supported by {target.model} at {target.provider}: leave it out",
+                code="unsupported_parameter",
+                param=name,
+            )
 
 
 def slots(json: Json) -> Iterator[TextSlot]:
