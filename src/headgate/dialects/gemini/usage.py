@@ -20,29 +20,43 @@ from .tables import NUMBERED
 def read_usage(fields: dict[str, Any]) -> Usage:
     tool = count(fields, "toolUsePromptTokenCount")
     thoughts = count(fields, "thoughtsTokenCount")
+    prompt, cached = _kinds(fields, "promptTokensDetails"), _kinds(fields, "cacheTokensDetails")
+    used, answer = _kinds(fields, "toolUsePromptTokensDetails"), _kinds(fields, "candidatesTokensDetails")
     return Usage(
         input=count(fields, "promptTokenCount") + tool,
         output=count(fields, "candidatesTokenCount") + thoughts,
         cache_read=count(fields, "cachedContentTokenCount"),
         reasoning=thoughts,
         tool_input=tool,
-        input_audio=_audio(fields, "promptTokensDetails") + _audio(fields, "toolUsePromptTokensDetails"),
-        output_audio=_audio(fields, "candidatesTokensDetails"),
-        cache_audio_read=_audio(fields, "cacheTokensDetails"),
+        input_audio=prompt.get("AUDIO", 0) + used.get("AUDIO", 0),
+        output_audio=answer.get("AUDIO", 0),
+        cache_audio_read=cached.get("AUDIO", 0),
+        input_image=_pictures(prompt) + _pictures(used),
+        cache_image_read=_pictures(cached),
+        input_video=prompt.get("VIDEO", 0) + used.get("VIDEO", 0),
+        output_image=_pictures(answer),
         service_tier=string(fields, "serviceTier").lower() or None,
         native=fields,
     )
 
 
-def _audio(fields: dict[str, Any], name: str) -> int:
-    total = 0
+def _kinds(fields: dict[str, Any], name: str) -> dict[str, int]:
+    """Tokens by modality, in words where those came as numbers."""
+    kinds: dict[str, int] = {}
     for item in lists(fields, name):
         if type(item) is not dict:
             raise UpstreamMalformed(f"{name} in the upstream's answer holds something else than objects")
         modality = item.get("modality")
-        if modality == "AUDIO" or modality == NUMBERED["modality"].index("AUDIO"):
-            total += count(item, "tokenCount")
-    return total
+        if type(modality) is int and 0 <= modality < len(NUMBERED["modality"]):
+            modality = NUMBERED["modality"][modality]
+        if isinstance(modality, str):
+            kinds[modality] = kinds.get(modality, 0) + count(item, "tokenCount")
+    return kinds
+
+
+def _pictures(kinds: dict[str, int]) -> int:
+    """Pages of documents are read as images, and priced so."""
+    return kinds.get("IMAGE", 0) + kinds.get("DOCUMENT", 0)
 
 
 def _worded(value: Any) -> Any:
