@@ -12,7 +12,6 @@ import msgspec
 
 from headgate import clock
 from headgate.errors import BadRequest, HeadgateError
-from headgate.http import routes
 from headgate.http.ingress import Ingress
 from headgate.meter import estimate_tokens
 from headgate.model.exchange import Exchange, Request
@@ -27,7 +26,7 @@ async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: 
     if not isinstance(envelope, dict) or not isinstance(envelope.get("path"), str) or not isinstance(envelope.get("body"), dict):
         raise BadRequest('explain takes {"path": "/v1/chat/completions", "body": {...}}')
     path, _, query = envelope["path"].partition("?")
-    match = routes.match("POST", path, ingress.pipeline.dispatch.prepare.sites)
+    match = ingress.routes("POST", path)
     if match.operation not in ("generate", "count"):
         raise BadRequest(f"{path} does not generate: there is nothing to explain", param="path")
     body = msgspec.json.encode(envelope["body"])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -132,6 +133,8 @@ def apply(text: bytes, edits: Sequence[Edit]) -> bytes:
     deepest object that does; removing an absent one does nothing."""
     if not edits:
         return text
+    if len(edits) == 1 and (change := _quick(text, edits[0])) is not None:
+        return b"".join((text[: change[0]], change[2], text[change[1] :]))
     changes = [_quick(text, edit) for edit in edits]
     if None in changes:
         changes = _walked(text, edits)
@@ -146,13 +149,16 @@ def apply(text: bytes, edits: Sequence[Edit]) -> bytes:
     return b"".join(parts)
 
 
+@lru_cache(maxsize=64)
+def _spelling(name: str | int) -> bytes | None:
+    """A key as JSON text usually has it; None for keys that may be spelled in other ways than with \\u00XX escapes."""
+    return b'"%s"' % name.encode() if isinstance(name, str) and name.isascii() and name.isidentifier() else None
+
+
 def _quick(text: bytes, edit: Edit) -> Change | None:
     """The change for an outermost member whose key is spelled once or never, without a walk; None where that is not sure."""
-    name = edit.path[0]
-    if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
-        return None
-    key = b'"%s"' % name.encode()
-    if b"\\u00" in text or edit.value is None:
+    key = _spelling(edit.path[0])
+    if key is None or edit.value is None or b"\\u00" in text:
         return None
     spelled = text.count(key)
     if spelled == 0:

@@ -10,6 +10,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 from headgate.errors import UpstreamMalformed
@@ -23,6 +25,12 @@ class Item(Struct):
     event: str = ""
     data: bytes | None = None
     span: tuple[int, int] | None = None
+
+
+_USUAL = re.compile(rb"(?:event: ([^\r\n]*+)\n)?data: ([^\r\n]*+)\n\n")
+"""The usual shape of an event, told by one match. Others are walked line by line, with the same outcome."""
+SHORT = 65536
+"""Bytes waiting for an event's end above which the match is not tried again with each piece."""
 
 
 class Parser:
@@ -41,10 +49,23 @@ class Parser:
         at = 0
         scan = self._scan
         while True:
-            end = _block_end(buffer, scan)
-            if end < 0:
-                break
-            items.append(self._item(buffer[at:end]))
+            usual = None if scan > SHORT or self._start else _USUAL.match(buffer, at)
+            if usual is not None:
+                end = usual.end()
+                event, begin = usual[1], usual.start(2) - at
+                items.append(
+                    Item(
+                        buffer[at:end],
+                        "" if event is None else event.decode("utf-8", "replace"),
+                        usual[2],
+                        (begin, end - at - 2),
+                    )
+                )
+            else:
+                end = _block_end(buffer, scan)
+                if end < 0:
+                    break
+                items.append(self._item(buffer[at:end]))
             at = scan = end
         self._buffer = buffer[at:]
         self._scan = max(0, len(self._buffer) - 3)
@@ -64,13 +85,6 @@ class Parser:
                 item = _parse(raw[3:])
                 span = item.span
                 return Item(raw, item.event, item.data, (span[0] + 3, span[1] + 3) if span else None)
-        # The usual shapes of one data line, with or without an event name, skip the line walk.
-        if raw.startswith(b"data: ") and raw.endswith(b"\n\n") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
-            return Item(raw, "", raw[6:-2], (6, len(raw) - 2))
-        if raw.startswith(b"event: ") and raw.endswith(b"\n\n") and b"\r" not in raw:
-            line = raw.find(b"\n")
-            if raw.startswith(b"data: ", line + 1) and raw.find(b"\n", line + 1) == len(raw) - 2:
-                return Item(raw, raw[7:line].decode("utf-8", "replace"), raw[line + 7 : -2], (line + 7, len(raw) - 2))
         return _parse(raw)
 
 

@@ -58,11 +58,12 @@ class Ingress:
         self.ready = ready
         self._handlers = {"generate": _generate, "count": _generate, **handlers}
         self._client_address = client_address
+        self.routes = routes.Routes(pipeline.dispatch.prepare.sites)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        match = routes.match(scope["method"], scope["path"], self.pipeline.dispatch.prepare.sites)
+        match = self.routes(scope["method"], scope["path"])
         dialect = self.dialects[match.dialect]
         x = exchange(scope, match, dialect, receive, self.bounds)
         leave = scope.get("headgate.leave")

@@ -8,7 +8,7 @@ path, passed through by allow-list (`opaque`).
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Collection, Container
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -25,6 +25,8 @@ class Match(Struct, frozen=True):
     stream: bool | None = None
     rest: str = ""
 
+
+REMEMBERED = 1024
 
 _FIXED: dict[tuple[str, str], tuple[str, str]] = {
     ("POST", "/chat/completions"): ("generate", "openai_chat"),
@@ -56,6 +58,23 @@ _GEMINI = re.compile(r"/(?:models|tunedModels)/(.+):([a-zA-Z]+)")
 _AZURE = re.compile(r"/deployments/([^/]+)(/.+)")
 _ONE_MODEL = re.compile(r"/models/(.+)")
 _REQUEST = re.compile(r"/requests/([A-Za-z0-9_]+)")
+
+
+class Routes:
+    """The table, for a gateway with these sites. Paths seen are remembered: most traffic has a handful of them."""
+
+    def __init__(self, sites: Collection[str]) -> None:
+        self._sites = frozenset(sites)
+        self._seen: dict[tuple[str, str], Match] = {}
+
+    def __call__(self, method: str, path: str) -> Match:
+        found = self._seen.get((method, path))
+        if found is None:
+            found = match(method, path, self._sites)
+            if len(self._seen) >= REMEMBERED:
+                self._seen.clear()
+            self._seen[method, path] = found
+        return found
 
 
 def match(method: str, path: str, sites: Container[str]) -> Match:
