@@ -30,7 +30,11 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(Plain, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:float", str(text)))
+def _plain(dumper: yaml.SafeDumper, text: Plain) -> yaml.Node:
+    return dumper.represent_scalar(f"tag:yaml.org,2002:{'int' if text.isdecimal() else 'float'}", str(text))
+
+
+_Dumper.add_representer(Plain, _plain)
 
 
 def told(notes: list[Note]) -> list[str]:

@@ -1,7 +1,7 @@
 """LiteLLM's proxy config, converted.
 
 Rules of this file:
-- `model_name` becomes a name under `models`, its deployments the targets: by `order`, then as they stand; `weight`
+- `model_name` becomes a name under `models`, its deployments the targets: by `order`, then the heaviest first; `weight`
   (else rpm, else tpm) becomes the weight. Fallbacks become further targets of the same name, behind its own.
 - `os.environ/X` becomes ${X}; what `environment_variables` sets is put in where it is used.
 - LiteLLM serves the models that are listed: `discover` is off, unless a model named "*" asks for all of them.
@@ -21,10 +21,11 @@ from msgspec.structs import replace
 from headgate.cli.importers import litellm_guards, litellm_reasons
 from headgate.cli.importers.emit import Plain
 from headgate.cli.importers.litellm_sites import Naming, Section, located, renamed, section_of
-from headgate.cli.importers.source import Note, View
+from headgate.cli.importers.source import FOR_INFORMATION, Note, View
 from headgate.config.document import Malformed, Map, parse
 from headgate.config.forms import ALIAS, KEY, TARGET
 from headgate.errors import ConfigError
+from headgate.providers.registry import all_providers
 
 TOP = ("model_list", "litellm_settings", "router_settings", "general_settings")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -109,9 +110,10 @@ class _Conversion:
 
     def _deployments(self) -> None:
         credentials: dict[str, View] = {}
+        used: set[str] = set()
         for entry in self._root.sections("credential_list"):
             credentials[entry.raw("credential_name") or ""] = entry.section("credential_values")
-            entry.rest({"credential_info": ("needless", "it describes")})
+            entry.rest({"credential_info": FOR_INFORMATION})
         egress = self._egress()
         for entry in self._root.sections("model_list"):
             params = entry.section("litellm_params")
@@ -120,12 +122,17 @@ class _Conversion:
             credential = params.raw("litellm_credential_name")
             if credential and credential not in credentials:
                 params.tell("lost", "no credential has this name", "litellm_credential_name")
-            if self._deployment(name, params.over(credentials.get(credential or "")), info, egress):
+            behind = credentials.get(credential or "")
+            used.add(credential or "")
+            if self._deployment(name, params.over(behind), info, egress):
                 params.rest(litellm_reasons.PARAMS)
                 info.rest(litellm_reasons.INFO)
             entry.rest({})
-        for view in credentials.values():
-            view.rest(litellm_reasons.PARAMS)
+        for name, view in credentials.items():
+            if name in used:
+                view.rest(litellm_reasons.PARAMS)
+            else:
+                view.tell("lost", "no model uses this credential")
 
     def _egress(self) -> Callable[[Section, View], Section]:
         """What the settings say of all deployments, below what each says itself."""
@@ -157,6 +164,10 @@ class _Conversion:
             return False
         prefix, upstream, model = found
         section = egress(section_of(prefix, upstream, params), params)
+        provider = all_providers()[section.type]
+        if provider.ended and section.base_url is None:
+            params.tell("lost", f"{name}: {provider.title} ended its public service on {provider.ended}", "model")
+            return False
         organizations = params.texts("organization") or [""]
         for organization in organizations:
             extra = (("organization", organization),) if organization else ()
@@ -165,6 +176,9 @@ class _Conversion:
             self._price(target, params, info)
             if (alias := self._alias(name, target, params)) is not None:
                 shares = (params.number("weight"), params.number("rpm"), params.number("tpm"))
+                for limit in ("rpm", "tpm"):
+                    if limit in params:
+                        params.tell(*litellm_reasons.PARAMS[limit], limit)
                 order = params.number("order") or Decimal(0)
                 deployment = Deployment(target=target, order=order, shares=shares, line=params.line)
                 self._groups.setdefault(alias, []).append(deployment)
@@ -204,16 +218,17 @@ class _Conversion:
     # models
 
     def _model(self, name: str, deployments: list[Deployment]) -> dict[str, object]:
-        ordered = sorted(deployments, key=lambda deployment: deployment.order)
-        weights = _weights(ordered)
+        weighed = list(zip(deployments, _weights(deployments), strict=True))
         targets: dict[str, object] = {}
-        for deployment, weight in zip(ordered, weights, strict=True):
+        for deployment, weight in sorted(weighed, key=lambda pair: (pair[0].order, -pair[1])):
             if weight == 0:
-                self._router.tell("lost", f"a deployment of `{name}` has no weight: it is left out")
+                said = f"{name}: a deployment without weight is left out"
+                self.notes.append(Note(deployment.line, "model_list", "lost", said))
             elif deployment.target not in targets:
                 target = deployment.target
                 targets[target] = target if weight == 1 else {"model": target, "weight": weight}
-        if len(targets) > 1 and len({deployment.order for deployment in deployments}) == 1:
+        orders = [deployment.order for deployment in deployments]
+        if len(targets) > 1 and len(set(orders)) < len(orders):
             said = f"{name}: its deployments share the load there; here the first is preferred"
             self.notes.append(Note(deployments[1].line, "model_list", "advice", said))
         return {"targets": list(targets.values())}
@@ -235,7 +250,7 @@ class _Conversion:
         return {name for name in view.names() if view.is_text(name)}
 
     def _fallbacks(self, models: dict[str, dict[str, object]]) -> None:
-        plain = {name: list(self._targets(model)) for name, model in models.items()}
+        plain = {name: [_name(target) for target in self._targets(model)] for name, model in models.items()}
         for settings in (self._router, self._lib):
             for view in settings.sections("fallbacks"):
                 for name in view.names():
@@ -248,7 +263,7 @@ class _Conversion:
     def _fall_back(
         self,
         models: dict[str, dict[str, object]],
-        plain: dict[str, list[object]],
+        plain: dict[str, list[str]],
         names: list[str],
         fallbacks: list[str],
         view: View,
@@ -261,7 +276,8 @@ class _Conversion:
                     )
                     continue
                 targets = self._targets(models[name])
-                targets += [target for target in plain[fallback] if _name(target) not in map(_name, targets)]
+                known = set(map(_name, targets))
+                targets += [target for target in plain[fallback] if target not in known]
 
     @staticmethod
     def _targets(model: dict[str, object]) -> list[object]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from headgate.cli.importers.source import Reason, View
+from headgate.cli.importers.source import FOR_INFORMATION, Reason, View
 from headgate.errors import ConfigError
 from headgate.guards.base import Guard
 from headgate.guards.pattern import compile as compile_guards
@@ -61,7 +61,7 @@ def guards(source: View) -> list[dict[str, object]]:
             number = next(at for at in range(1, len(taken) + 2) if (plain if at == 1 else f"{plain}-{at}") not in taken)
             out.append({"name": plain if number == 1 else f"{plain}-{number}", **guard, **frame})
         params.rest(_FILTER)
-        entry.rest({"guardrail_info": ("needless", "it describes")})
+        entry.rest({"guardrail_info": FOR_INFORMATION})
     return out
 
 
@@ -89,19 +89,20 @@ def _found(params: View) -> Iterator[tuple[str, dict[str, object]]]:
         pattern = PREBUILT.get(built_in or "") if view.raw("pattern_type") == "prebuilt" else view.text("pattern")
         if pattern is None:
             view.tell("lost", "there is no expression for this pattern here")
-        else:
-            if built_in:
-                view.tell("advice", "the expression is ours: see whether it finds what you mean", "pattern_name")
-            replacement = tag.replace("{pattern_name}", label.upper())
-            yield from _guard(view, label, Guard(name=label, pattern=pattern, replacement=replacement))
+            continue
+        if built_in:
+            view.tell("advice", "the expression is ours: see whether it finds what you mean", "pattern_name")
+        replacement = tag.replace("{pattern_name}", label.upper())
+        yield from _guard(view, label, Guard(name=label, pattern=pattern, replacement=replacement))
         view.rest({})
     word_tag = params.text("keyword_redaction_tag") or "[KEYWORD_REDACTED]"
     for view in params.sections("blocked_words"):
         if word := view.raw("keyword"):
-            pattern = rf"\b{re.escape(word)}\b".replace("$", "$$").replace(r"\ ", " ")
+            begin, end = (r"\b" if re.match(r"\w", sign, re.ASCII) else "" for sign in (word[0], word[-1]))
+            pattern = f"{begin}{re.escape(word)}{end}".replace("$", "$$").replace(r"\ ", " ")
             label = re.sub(r"\W+", "-", word).strip("-") or "word"
             yield from _guard(view, label, Guard(name=label, pattern=pattern, replacement=word_tag, ignore_case=True))
-        view.rest({"description": ("needless", "it describes")})
+        view.rest({"description": FOR_INFORMATION})
 
 
 def _guard(view: View, label: str, guard: Guard) -> Iterator[tuple[str, dict[str, object]]]:

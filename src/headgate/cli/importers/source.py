@@ -18,6 +18,7 @@ from headgate.config.document import List, Map, Node, Scalar, is_null
 Kind: TypeAlias = Literal["lost", "needless", "advice"]
 Reason: TypeAlias = tuple[Kind, str]
 NO_COUNTERPART: Reason = ("lost", "has no counterpart")
+FOR_INFORMATION: Reason = ("needless", "for information")
 
 _TRUE = frozenset(("true", "yes", "on"))
 _FALSE = frozenset(("false", "no", "off"))
@@ -140,7 +141,10 @@ class View:
     def section(self, key: str) -> View:
         """The mapping at `key`, an empty one if there is none."""
         node = self._take(key)
-        return View(node, self._below(key), self.notes, self._written)
+        view = View(node, self._below(key), self.notes, self._written)
+        if key in self._pairs:
+            view.line = self._pairs[key][0].mark.line
+        return view
 
     def sections(self, key: str) -> list[View]:
         """The mappings of the list at `key`."""
