@@ -5,6 +5,7 @@ Passed on from the provider, by allow-list: rate-limit headers, processing time,
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from headgate import clock
@@ -87,6 +88,7 @@ def trace(headers: Headers) -> tuple[str, str]:
     return "", ""
 
 
+@lru_cache(maxsize=1024)
 def _safe(text: str) -> bytes:
     """Text of names as a header value: anything outside printable ASCII is percent-encoded."""
     return quote(text, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~").encode()

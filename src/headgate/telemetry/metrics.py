@@ -23,6 +23,7 @@ from headgate.model.record import AttemptRow
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 MODELS = 500
+LOSSES = 300
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _OVERHEAD = (0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25)
 _TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
@@ -102,7 +103,8 @@ class Metrics:
         for attempt in x.attempts:
             self._attempt(attempt)
         for loss in {loss.what for loss in x.losses}:
-            self._losses[(loss,)] = self._losses.get((loss,), 0) + 1
+            label = (loss,) if (loss,) in self._losses or len(self._losses) < LOSSES else ("other",)
+            self._losses[label] = self._losses.get(label, 0) + 1
         for f in x.findings:
             label = (f.guard, f.place, f.mode, f.action)
             self._findings[label] = self._findings.get(label, 0) + f.count
