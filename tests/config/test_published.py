@@ -18,7 +18,9 @@ from headgate.config.load import ConfigErrors, parse_config
 from headgate.config.published import json_schema
 from headgate.config.read import fields_of
 from headgate.guards import base as guards
+from headgate.guards.pattern import LONGEST
 from headgate.net import Deadlines
+from headgate.providers.registry import all_providers
 
 DOCS = Path(__file__).parents[2] / "docs"
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
@@ -109,6 +111,10 @@ def test_choices_are_those_of_the_rooms_that_obey_them() -> None:
         name: getattr(guards.Guard(name="", pattern=""), name)
         for name in ("mode", "action", "replacement", "max_length", "ignore_case")
     }
+    assert fields["max_length"].kind.meta is not None
+    assert fields["max_length"].kind.meta.le == LONGEST
+    spoken = {endpoint.dialect for provider in all_providers().values() for endpoint in provider.endpoints}
+    assert spoken == set(get_args(schema.DialectName))
     timeouts = fields_of(schema.Timeouts)
     assert {name: field.default for name, field in timeouts.items()} == {
         name: getattr(Deadlines(), name) for name in Deadlines.__struct_fields__

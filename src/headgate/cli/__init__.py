@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(0)
     except HeadgateError as error:
         print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells tell a process that SIGINT ended
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has enough: nothing more to say, not even at exit
     except OSError as error:

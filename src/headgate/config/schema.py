@@ -145,7 +145,7 @@ class Guard(Section, frozen=True, kw_only=True):
     ] = ("request", "answer", "tool_arguments")
     replacement: Annotated[str, "What a redaction puts in place of the text."] = "[redacted]"
     max_length: Annotated[
-        int | None, Meta(ge=1, le=65536), "The longest match in characters, where the pattern does not bound it."
+        int | None, Meta(ge=1, le=10_000), "The longest match in characters, where the pattern does not bound it."
     ] = None
     ignore_case: Annotated[bool, "Match capitals and small letters alike."] = False
 
