@@ -1,5 +1,5 @@
-"""Whatever any upstream says, a chat client reads it: events of every kind, in every order that is valid, shown as a stream and as
-one document, read by the official client, and sent back as history without losing what must come back."""
+"""Whatever any upstream says, a chat client reads it: events of every kind, in every order that is valid, shown as a
+stream and as one document, read by the official client, and sent back as history without losing what must come back."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def sent_back(message: dict[str, Any]) -> tuple[list[tuple[str, Extras]], list[t
 
 @given(sequences(max_choices=1, interleave=False))
 def test_what_must_come_back_comes_back(events: list[Event]) -> None:
-    """Signatures, encrypted and redacted thoughts of every family survive a client that sends the message as it read it."""
+    """Signatures, encrypted and redacted thoughts of every family survive a client that sends back what it read."""
     answer = told(events)
     body, _ = shown(events)
     with oracle.client(body, "text/event-stream").chat.completions.stream(**oracle._ASK) as stream:

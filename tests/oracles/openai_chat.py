@@ -290,8 +290,12 @@ def _members(name: str) -> frozenset[str]:
 
 def problems(request: dict[str, Any]) -> list[str]:
     errors = validator("CreateChatCompletionRequest").iter_errors(request)
-    found = [f"{error.json_path}: {error.message[:200]}" for error in errors]
+    found = [f"{error.json_path}: {_short(error.message)}" for error in errors]
     return found + list(_unknown(copy.deepcopy(request)))
+
+
+def _short(message: str) -> str:
+    return message if len(message) < 300 else f"{message[:200]} ... {message[-90:]}"
 
 
 def _unknown(request: dict[str, Any]) -> Iterator[str]:
@@ -303,7 +307,8 @@ def _unknown(request: dict[str, Any]) -> Iterator[str]:
     for message in request["messages"]:
         yield from beside("messages", message, "ChatCompletionRequestMessage")
         for call in message.get("tool_calls") or []:
-            yield from beside("tool_calls", call, "ChatCompletionMessageToolCall")
+            kind = "CustomToolCall" if call.get("type") == "custom" else "ToolCall"
+            yield from beside("tool_calls", call, f"ChatCompletionMessage{kind}")
     for tool in request.get("tools") or []:
         if tool.get("type") == "function":
             yield from beside("tools", tool, "ChatCompletionTool")

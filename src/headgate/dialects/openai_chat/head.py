@@ -22,6 +22,8 @@ from headgate.errors import BadRequest
 from headgate.model.events import Path
 
 _AT = re.compile(r" - at `\$?\.?(.*)`$")
+_RANGES = {"max_completion_tokens": (0, 2**31), "max_tokens": (0, 2**31), "n": (1, 1024)}
+"""What is counted with must be countable."""
 _NOTHING = (b"null", b"[]", b"")
 
 
@@ -99,9 +101,10 @@ def head(body: bytes) -> Head:
     stream = bool(read.stream)
     options = read.stream_options
     cap = read.max_completion_tokens if read.max_completion_tokens is not None else read.max_tokens
-    for name, value, least in (("max_completion_tokens", cap, 0), ("n", read.n, 1)):
-        if value is not None and value < least:
-            raise BadRequest(f"{name} must be at least {least}", param=name)
+    for name, (least, most) in _RANGES.items():
+        value = getattr(read, name)
+        if value is not None and not least <= value <= most:
+            raise BadRequest(f"{name} must be from {least} to {most}", param=name)
     return Head(
         model=read.model or "",
         stream=stream,

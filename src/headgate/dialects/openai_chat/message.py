@@ -155,7 +155,9 @@ class Message:
                 if extras:
                     turn.say("thinking", "", None, extras)
             elif text or extras:
-                parts.add(turn.think(detail, text, (*path, index, key) if text else None))
+                part = turn.think(detail, text, (*path, index, key) if text else None)
+                if text:
+                    parts.add(part)
             if not key and detail.get("type") != "reasoning.encrypted":
                 leaves(detail, (*path, index), turn.index, self._out)
         return parts

@@ -271,7 +271,7 @@ EXTRA_FIELDS = frozenset(
 
 EXTRA_MESSAGE_FIELDS = frozenset(("audio", "prefix", "partial", "thought_signature", "extra_content", "tool_plan"))
 EXTRA_PART_FIELDS = frozenset(("prompt_cache_breakpoint", "min_pixels", "max_pixels", "fps", "video_metadata"))
-EXTRA_TOOL_FIELDS = frozenset(("eager_input_streaming", "defer_loading", "allowed_callers"))
+EXTRA_TOOL_FIELDS = frozenset(("eager_input_streaming",))
 SERVICE_TIERS = frozenset(("auto", "default", "flex", "scale", "priority"))
 MODALITIES = frozenset(("text", "audio"))
 EFFORTS = frozenset(("none", "minimal", "low", "medium", "high", "xhigh", "max"))

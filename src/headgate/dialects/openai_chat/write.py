@@ -266,6 +266,7 @@ _RESPONSES_TOOLS = frozenset(
         "web_search_2025_08_26",
         "web_search_preview_2025_03_11",
         "file_search",
+        "code_interpreter",
         "mcp",
         "computer",
         "computer_use_preview",
