@@ -24,7 +24,7 @@ ASK = Ask(id="req_01jq8z", model="shown-model", created=1700000000, stream=True)
 
 def answers() -> Iterator[Recording]:
     for row in recordings("openai_responses"):
-        if row.status < 300 and row.id != NOT_JSON:
+        if row.status < 300 and row.id not in (NOT_JSON, FOREIGN):
             yield row
 
 

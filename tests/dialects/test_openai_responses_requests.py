@@ -204,6 +204,7 @@ def _paths(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         yield from _paths(item, (*path, key))
 
 
+ALLOWED = {"type": "allowed_tools", "tools": [{"type": "function", "name": "f", "namespace": []}]}
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 
 
@@ -226,6 +227,7 @@ CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
         ({"model": "m", "input": "x", "tools": [{"name": "f"}]}, "tools[0].type"),
         ({"model": "m", "input": "x", "tools": [{"type": "function"}]}, "tools[0].name"),
         ({"model": "m", "input": "x", "tool_choice": "maybe"}, "tool_choice"),
+        ({"model": "m", "input": "x", "tool_choice": ALLOWED}, "tool_choice.tools[0].namespace"),
         ({"model": "m", "input": "x", "temperature": "hot"}, "temperature"),
         ({"model": "m", "input": "x", "text": {"format": {"type": "json_schema"}}}, "text.format.schema"),
         ({"model": "m", "input": "x", "include": "all"}, "include"),

@@ -28,6 +28,7 @@ from .tables import (
     PART_FRAMES,
     REASONS,
     TERMINAL,
+    WITHOUT_OUTPUT,
 )
 from .track import THOUGHTS, Item, Track
 
@@ -75,15 +76,10 @@ class Decoder:
     def whole(self, data: bytes) -> Decoded:
         response = an_object(json_of(data), "an answer")
         self._track.whole = True
-        if isinstance(response.get("output"), list) or response.get("object") in ("response", None):
-            if response.get("output") is None and response.get("error") is not None:
-                self._fail(failure(response))
-            else:
-                self._end_response(response, ())
+        if response.get("output") is None and response.get("error") is not None:
+            self._fail(failure(response))
         else:
-            # A document of another kind than this API's: somebody answered for another one. Its strings are shown, no
-            # more.
-            self._track.unknown(response, ())
+            self._end_response(response, ())
         self.complete = True
         return self._track.take()
 
@@ -122,7 +118,7 @@ class Decoder:
         if not self._track.started:
             self._start(response)
         output = response.get("output")
-        if output is None and not path and response.get("status") not in ("failed", "queued", "in_progress"):
+        if output is None and not path and str(response.get("status")) not in WITHOUT_OUTPUT:
             malformed("output", "a list")
         self._output(a_list(output or [], "output"), (*path, "output"), final=True)
         self._track.close_all()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from headgate.dialects.base import Accepts, Json
+from headgate.dialects.naming import tool_name
 from headgate.model.prompt import Loss, Output, Prompt, Reasoning, foreign
 
 from .shapes import strings
@@ -132,6 +133,8 @@ def write_options(prompt: Prompt, accepts: Accepts, replays: bool) -> tuple[Json
             json[name] = value
     if prompt.parallel_tools is False:
         json["parallel_tool_calls"] = False
+    if not accepts.parallel_tools and "parallel_tool_calls" in json:
+        losses.append(Loss("parallel_tools", "the target does not take it", json.pop("parallel_tool_calls")))
     if prompt.max_tokens is not None and prompt.max_tokens < MIN_OUTPUT:
         json["max_output_tokens"] = MIN_OUTPUT
         losses.append(Loss("max_tokens", f"the least is {MIN_OUTPUT}", prompt.max_tokens))
@@ -234,7 +237,7 @@ def write_text(prompt: Prompt, accepts: Accepts, losses: list[Loss]) -> Json:
         if output.kind == "json_schema":
             losses.append(Loss("output.schema", "the target takes no schema", output.schema))
         return {"format": {"type": "json_object"}, **json}
-    shape: Json = {"type": "json_schema", "name": output.name or "answer", "schema": output.schema or {}}
+    shape: Json = {"type": "json_schema", "name": tool_name(output.name or "answer", ()), "schema": output.schema or {}}
     if output.description is not None:
         shape["description"] = output.description
     if output.strict is not None:

@@ -28,7 +28,7 @@ def leaves(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
             yield path, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            if not (key in OPAQUE and isinstance(item, str)):
+            if not (isinstance(item, str) and (key in OPAQUE or key.endswith("_id"))):
                 yield from leaves(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):

@@ -206,6 +206,9 @@ without a reason, and listed, since an end that nobody understands is not succes
 
 STATUSES = frozenset(("cancelled", "completed", "failed", "in_progress", "incomplete", "queued"))
 
+WITHOUT_OUTPUT = frozenset(("cancelled", "failed", "in_progress", "queued"))
+"""Statuses of a whole response that may lack its output. Any other document without one is no response."""
+
 CLIENT_CALLS = frozenset(
     (
         "apply_patch_call",

@@ -124,7 +124,10 @@ def read_choice(given: Any, prompt: Prompt, namespaces: Namespaces) -> None:
             wrong("tool_choice.mode", "auto or required")
         allowed = [a_dict(tool, f"tool_choice.tools[{index}]") for index, tool in enumerate(tools)]
         if all(tool.get("type") in ("function", "custom") and isinstance(tool.get("name"), str) for tool in allowed):
-            names = tuple(namespaces.qualified(tool.get("namespace"), tool["name"]) for tool in allowed)
+            names = tuple(
+                namespaces.qualified(string_or_none(tool, "namespace", f"tool_choice.tools[{index}]"), tool["name"])
+                for index, tool in enumerate(allowed)
+            )
             prompt.tool_choice = ToolChoice(mode=_MODES[mode], names=names)  # type: ignore[arg-type]
             return
     prompt.extras.setdefault(FAMILY, {})["tool_choice"] = choice
