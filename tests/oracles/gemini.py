@@ -51,17 +51,48 @@ NUMBERS = {
 }
 
 
-def _client(body: bytes, stream: bool, vertex: bool, status: int = 200) -> genai.Client:
-    kind = "text/event-stream" if stream else "application/json"
+class _Served:
+    """What the HTTP layer of a client answers next. A client is dear to make and keeps nothing between answers."""
 
-    def serve(request: httpx2.Request) -> httpx2.Response:
+    status = 200
+    kind = "application/json"
+    body = b""
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(self.status, headers={"content-type": self.kind}, content=self.body)
+
+
+@cache
+def _made(vertex: bool) -> tuple[_Served, genai.Client]:
+    served = _Served()
+    options = types.HttpOptions(httpx_client=httpx2.Client(transport=httpx2.MockTransport(served)))
+    return served, genai.Client(vertexai=True if vertex else None, api_key="k", http_options=options)
+
+
+class _Server:
+    """What the SDK's transport answers next."""
+
+    def __init__(self) -> None:
+        self.next = (200, "application/json", b"")
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        status, kind, body = self.next
         return httpx2.Response(status, headers={"content-type": kind}, content=body)
 
-    transport = httpx2.Client(transport=httpx2.MockTransport(serve))
-    options = types.HttpOptions(httpx_client=transport)
+
+@cache
+def _server(vertex: bool) -> tuple[_Server, genai.Client]:
+    server = _Server()
+    options = types.HttpOptions(httpx_client=httpx2.Client(transport=httpx2.MockTransport(server)))
     if vertex:
-        return genai.Client(vertexai=True, api_key="k", http_options=options)
-    return genai.Client(api_key="k", http_options=options)
+        return server, genai.Client(vertexai=True, api_key="k", http_options=options)
+    return server, genai.Client(api_key="k", http_options=options)
+
+
+def _client(body: bytes, stream: bool, vertex: bool, status: int = 200) -> genai.Client:
+    server, client = _server(vertex)
+    server.next = (status, "text/event-stream" if stream else "application/json", body)
+    return client
 
 
 def _chunks(body: bytes, stream: bool, vertex: bool, status: int = 200) -> Iterator[types.GenerateContentResponse]:
