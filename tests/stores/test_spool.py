@@ -427,6 +427,22 @@ def test_a_line_longer_than_a_chunk(tmp_path: Path) -> None:
     assert found == [big, rows.held(), big]
 
 
+def test_a_file_that_is_just_being_made_is_not_judged(make: Make, ledger: Ledger, tmp_path: Path) -> None:
+    """It is there before its first line is: read in the next round; and removed with the rest if its maker died so."""
+    other, spool = make(), make()
+    other.append(whole(1))
+    path = tmp_path / "spool" / segment.name(other._owner, 2)
+    path.touch()
+    spool.feed()
+    path.write_bytes(segment.MAGIC + segment.frame(whole(2)))
+    spool.feed()
+    assert list(ledger.requests) == ["r1", "r2"]
+    (tmp_path / "spool" / segment.name(other._owner, 3)).write_bytes(segment.MAGIC[:5])
+    die(other)
+    spool.feed()
+    assert not [name for name in files(tmp_path) if name.startswith(other._owner)]
+
+
 def test_a_file_of_another_format_is_left_alone(make: Make, tmp_path: Path) -> None:
     """And told once, not at each round."""
     spool = make()
@@ -530,7 +546,7 @@ def test_an_open_request_outlives_its_segment(make: Make, ledger: Ledger, tmp_pa
         dead.sync()
         dead.feed()
     logs = [name for name in files(tmp_path) if name.endswith(".log")]
-    assert len(logs) <= 2, "segments stay although the ledger has them"
+    assert len(logs) <= 3, "segments stay although the ledger has them"
     die(dead)
     before = set(ledger.requests)
     with capture_logs():
