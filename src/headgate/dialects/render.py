@@ -13,17 +13,16 @@ now; `end` the rest. A usage frame that only the gateway asked for is not shown.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.dialects.base import Ask, Dialect, Edit, Encoder
 from headgate.dialects.splice import apply
-from headgate.model.events import Event, Failed, Finished, Fold, Frame, PartDelta, PartStarted, Path, Repeat
+from headgate.model.events import Event, Finished, Fold, Frame, PartDelta, PartStarted, Path, Repeat, Slot
 from headgate.model.prompt import Loss
-
-ModelName = Callable[[bytes], bytes]
 
 
 class Render(Protocol):
@@ -98,6 +97,8 @@ class Patched:
 
     def frame(self, frame: Frame) -> None:
         job = _Waiting(frame)
+        if any(repeat.kind == "json" for repeat in frame.repeats):
+            frame.events = tuple(_placed(event, frame.repeats) for event in frame.events)
         for event in frame.events:
             if isinstance(event, PartDelta) and event.slot is not None:
                 event.slot.home = job
@@ -166,6 +167,15 @@ class Patched:
         return []
 
 
+def _placed(event: Event, repeats: tuple[Repeat, ...]) -> Event:
+    """Arguments that arrived as an object have no text in the frame: their place is that of the object."""
+    if isinstance(event, PartDelta) and event.slot is None and event.text:
+        for repeat in repeats:
+            if repeat.kind == "json" and (repeat.choice, repeat.part) == (event.choice, event.part):
+                return replace(event, slot=Slot(path=repeat.path))
+    return event
+
+
 class Encoded:
     needs_events = True
 
@@ -218,13 +228,6 @@ class Folded:
 
     def losses(self) -> list[Loss]:
         return self._losses
-
-
-def failure(events: Iterable[Event]) -> Failed | None:
-    for event in events:
-        if isinstance(event, Failed):
-            return event
-    return None
 
 
 def has_content(events: Iterable[Event]) -> bool:

@@ -103,8 +103,8 @@ class Metrics:
         for attempt in x.attempts:
             self._attempt(attempt)
         for loss in {loss.what for loss in x.losses}:
-            label = (loss,) if (loss,) in self._losses or len(self._losses) < LOSSES else ("other",)
-            self._losses[label] = self._losses.get(label, 0) + 1
+            told = (loss,) if (loss,) in self._losses or len(self._losses) < LOSSES else ("other",)
+            self._losses[told] = self._losses.get(told, 0) + 1
         for f in x.findings:
             label = (f.guard, f.place, f.mode, f.action)
             self._findings[label] = self._findings.get(label, 0) + f.count
