@@ -1,5 +1,5 @@
-"""Guards and texts for the tests: random expressions over a small alphabet, texts in which they match often, ways to cut a
-text, and a matcher that follows the definition of a match by trying everything."""
+"""Guards and texts for the tests: random expressions over a small alphabet, texts in which they match often, ways to
+cut a text, and a matcher that follows the definition of a match by trying everything."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ ATOMS = ["a", "b", "1", "-", "é", "😀", r"\d", r"\w", r"\s", ".", "[ab]", "[^
 ANCHORS = [r"\b", r"\B", "^", "$", "(?m:^)", "(?m:$)", r"\A", r"\z"]
 COUNTS = ["?", "*", "+", "{2}", "{1,2}", "{0,3}", "{2,}", "??", "*?", "+?", "{1,3}?"]
 WRITTEN = [
-    r"[[:alpha:]]+", r"[[:^digit:][:space:]]", r"[]a]+", r"[^]a]", "[a-]", r"[\w-]+", r"[\D1]", r"[\x{e9}-\x{1F600}]+", r"\x41",
-    r"\pL+", r"\p{Greek}", r"[\P{L}\d]", r"\Qa*b\E+", r"(?i)straße", "(?i)[k-s]+", "(?i:é)É", "(?-i:a)(?i)b|B", "(?s).(?-s).",
-    "(?m)^a$", "(?U)a+b", "(?U)a+?b*", r"a{1", "{", "]", "}", r"\t\n\f\v\r\a", r"(?P<name>a)|(?<other>b)", "(?:)", "a||b",
-    "()", "a{0}b", "(?:a|)+b", r"\_\-\.", "[a&&b]", r"[^\x00-\x{10FFFF}]|a", "(?i-s)a", "(?is-m:a.)",
+    r"[[:alpha:]]+", r"[[:^digit:][:space:]]", r"[]a]+", r"[^]a]", "[a-]", r"[\w-]+", r"[\D1]",
+    r"[\x{e9}-\x{1F600}]+", r"\x41", r"\pL+", r"\p{Greek}", r"[\P{L}\d]", r"\Qa*b\E+", r"(?i)straße", "(?i)[k-s]+",
+    "(?i:é)É", "(?-i:a)(?i)b|B", "(?s).(?-s).", "(?m)^a$", "(?U)a+b", "(?U)a+?b*", r"a{1", "{", "]", "}",
+    r"\t\n\f\v\r\a", r"(?P<name>a)|(?<other>b)", "(?:)", "a||b", "()", "a{0}b", "(?:a|)+b", r"\_\-\.", "[a&&b]",
+    r"[^\x00-\x{10FFFF}]|a", "(?i-s)a", "(?is-m:a.)",
 ]  # fmt: skip
 """Expressions with what the random ones do not have."""
 

@@ -1,5 +1,5 @@
-"""Tool arguments under pattern guards: JSON text in fragments cut anywhere, against the single pass and against a redaction
-of the parsed JSON's leaves."""
+"""Tool arguments under pattern guards: JSON text in fragments cut anywhere, against the single pass and against a
+redaction of the parsed JSON's leaves."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ class Literal(str):
 
 def parsed(text: str) -> Any:
     return json.loads(
-        text, parse_int=Literal, parse_float=Literal, parse_constant=Literal, object_pairs_hook=lambda pairs: ("{", pairs)
+        text,
+        parse_int=Literal,
+        parse_float=Literal,
+        parse_constant=Literal,
+        object_pairs_hook=lambda pairs: ("{", pairs),
     )
 
 
@@ -66,7 +70,9 @@ def _string(draw: st.DrawFn, text: str) -> str:
         upper = "".join(f"\\u{unit:04X}" for unit in _units(sign))
         short = json.dumps(sign)[1:-1]
         plain = sign if sign not in '"\\\n' else short
-        written.append(draw(st.sampled_from((plain, plain, plain, short, escapes, upper, "\\/" if sign == "/" else plain))))
+        written.append(
+            draw(st.sampled_from((plain, plain, plain, short, escapes, upper, "\\/" if sign == "/" else plain)))
+        )
     return f'"{"".join(written)}"'
 
 
@@ -93,7 +99,9 @@ def documents(draw: st.DrawFn) -> str:
         if isinstance(value, list):
             return f"[{space}{f',{space}'.join(map(write, value))}{space}]"
         if isinstance(value, dict):
-            return "{" + f",{space}".join(f"{write(key)}{space}:{space}{write(item)}" for key, item in value.items()) + "}"
+            return (
+                "{" + f",{space}".join(f"{write(key)}{space}:{space}{write(item)}" for key, item in value.items()) + "}"
+            )
         return json.dumps(value)
 
     return write(value)
@@ -106,8 +114,10 @@ def for_arguments(made: list[Guard]) -> Patterns:
     return compiled
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(guards(), pieces(documents()))
+@example([Guard(name="g", pattern="a", replacement="a", places=frozenset(("answer",)))], ['["\\u0061"]'])
+@example([Guard(name="g", pattern="1$", places=frozenset(("answer",)))], ['{"1":1', "1,", '"a1":[true,"1 "]}'])
 def test_streamed_whole_and_leafwise_agree(made: list[Guard], parts: list[str]) -> None:
     """At every split the text is that of the single pass, and parses to the parsed JSON with its leaves redacted."""
     compiled = for_arguments(made)
@@ -119,10 +129,10 @@ def test_streamed_whole_and_leafwise_agree(made: list[Guard], parts: list[str]) 
         assert shown == text
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(guards(), pieces(st.text(ALPHABET + '"\\\\{}[],:u0123456789ndD8c', max_size=40)))
 @example([Guard(name="g", pattern="a")], ['"\\ud83d\\u', 'xa"'])
-@example([Guard(name="g", pattern="a")], ['"\\', 'ud83d', '"a\\'])
+@example([Guard(name="g", pattern="a")], ['"\\', "ud83d", '"a\\'])
 @example([Guard(name="g", pattern="1")], ["1", "2", "a1"])
 def test_malformed_text_is_scanned_not_refused(made: list[Guard], parts: list[str]) -> None:
     """Whatever a model writes: nothing is raised, nothing lost, and streamed is whole."""
@@ -134,7 +144,7 @@ def test_malformed_text_is_scanned_not_refused(made: list[Guard], parts: list[st
         assert shown == text
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(guards(actions=("redact", "block", "flag"), modes=("observe", "warn", "enforce")), pieces(documents()))
 def test_blocks_and_reports(made: list[Guard], parts: list[str]) -> None:
     compiled = for_arguments(made)
@@ -179,12 +189,17 @@ def test_a_number_that_is_redacted_becomes_a_string() -> None:
 
 def test_no_match_reaches_over_a_string() -> None:
     text = '{"123":"45","6789-":"123-45-","a":"6789"}'
-    assert redact_arguments(patterns(Guard(name="g", pattern=r"123\D{1,9}45")), text)[0] == text.replace("123-45", "[redacted]")
+    assert redact_arguments(patterns(Guard(name="g", pattern=r"123\D{1,9}45")), text)[0] == text.replace(
+        "123-45", "[redacted]"
+    )
 
 
 def test_anchors_are_of_the_string() -> None:
     guard = Guard(name="g", pattern=r"^\w{1,9}$")
-    assert redact_arguments(patterns(guard), '{"a b":"secret","c d":" secret"}')[0] == '{"a b":"[redacted]","c d":" secret"}'
+    assert (
+        redact_arguments(patterns(guard), '{"a b":"secret","c d":" secret"}')[0]
+        == '{"a b":"[redacted]","c d":" secret"}'
+    )
 
 
 def test_a_replacement_is_escaped() -> None:

@@ -34,7 +34,7 @@ def refusal(engine: Engine = ENGINE, **fields: object) -> str:
 
 
 @engines
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(guards(), texts)
 def test_it_finds_what_the_definition_says(engine: Engine, made: list[Guard], text: str) -> None:
     """Each guard's spans, and the redaction of all of them, against a matcher that tries everything."""
@@ -45,8 +45,7 @@ def test_it_finds_what_the_definition_says(engine: Engine, made: list[Guard], te
     expected = []
     for index, guard in enumerate(patterns.guards):
         expected += [
-            (begin, index, end)
-            for begin, end in spans(parse(guard.pattern, guard.ignore_case), text, guard.max_length)
+            (begin, index, end) for begin, end in spans(parse(guard.pattern, guard.ignore_case), text, guard.max_length)
         ]
     assert found == sorted(expected)
     shown, findings = patterns.redact(text)
@@ -232,7 +231,7 @@ def expected_mail(text: str) -> str:
     return re.sub(r"[0-9A-Za-z_]{1,98}@x", "[redacted]", text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(expressions | st.sampled_from(WRITTEN), texts | st.text(st.characters(codec="utf-8"), max_size=20))
 def test_written_anew_it_means_the_same(expression: str, text: str) -> None:
     """RE2 finds the same with the operator's text as with what we write from its tree."""

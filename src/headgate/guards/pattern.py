@@ -256,6 +256,7 @@ class Patterns:
         """The search of guards that change or stop the text (enforce: redact, block); None: there are none."""
         self.watching = finders.of(watching)
         """The search of those that only report."""
+        self.blocks = any(blocks(guards[leaf.index]) for leaf in acting)
         self.local = not any(asserts(leaf.tree) - {"word", "not_word"} for leaf in leaves)
         """A match does not depend on where the text or its lines begin and end."""
         self._places: dict[str, Patterns | None] = {}

@@ -71,7 +71,8 @@ class _Redaction:
 
 class Window(Generic[T]):
     """`feed` each item with its text, `flush` at the end of the text: both return the items that may go, with the text
-    they are to carry. `blocked` is the finding of a guard that forbids to go on."""
+    they are to carry (the very object that was fed, where nothing of it was redacted). `blocked` is the finding of a
+    guard that forbids to go on."""
 
     def __init__(self, patterns: Patterns) -> None:
         self.blocked: Finding | None = None
@@ -79,7 +80,7 @@ class Window(Generic[T]):
         self._engine = patterns.engine
         self._acting = _Scanner(patterns.acting) if patterns.acting else None
         self._watching = _Scanner(patterns.watching) if patterns.watching else None
-        self._blocks = any(map(blocks, patterns.guards))
+        self._blocks = patterns.blocks
         self._counts: dict[int, int] = {}
         self._items: deque[tuple[T, str, int, int]] = deque()
         """Held: item, text, begin and end of the text."""
