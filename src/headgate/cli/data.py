@@ -19,15 +19,24 @@ from headgate.stores.sqlite import Stores, open_stores
 DATABASE = "headgate.db"
 PEPPER = "pepper"
 
-DataFolder = Annotated[
-    Path | None, typer.Option("--data", help="The gateway's data folder; else the config's, else HEADGATE_DATA.")
+Where = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        "--config",
+        "-c",
+        help="The gateway's data folder, or the config file that names it; else as `headgate serve` finds them.",
+    ),
 ]
 
 
-def settings(config: Path | None, data: Path | None) -> Config:
-    """The config that `serve` would run by, for its data folder among others. Raises ConfigError."""
-    found = load(config, environment())
-    return found if data is None else replace(found, data=data)
+def settings(where: Path | None) -> Config:
+    """The config that `serve` would run by, for its data folder among others. `where` is a data folder unless it is a
+    file, or called like one. Raises ConfigError."""
+    if where is not None and (where.is_file() or where.suffix in (".yaml", ".yml", ".json")):
+        return load(where, environment())
+    found = load(None, environment())
+    return found if where is None else replace(found, data=where)
 
 
 @contextmanager

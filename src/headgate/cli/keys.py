@@ -23,8 +23,7 @@ from headgate.errors import ConfigError, NotFound
 from headgate.stores import keys as text
 from headgate.stores.base import KeyRow
 
-from .commands import ConfigFile
-from .data import PEPPER, DataFolder, opened, settings, table
+from .data import PEPPER, Where, opened, settings, table
 
 app = typer.Typer(help="Make, list and revoke keys.")
 
@@ -46,12 +45,10 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help="From when it is void: 90d, 2027-01-01 or 2027-01-01T12:00:00Z.")
     ] = None,
-    config: ConfigFile = None,
-    data: DataFolder = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    where: Where = None,
 ) -> None:
-    """Make a key. It is shown this once."""
-    using = settings(config, data)
+    """Make a key. It is shown this once, alone on a line."""
+    using = settings(where)
     now = clock.wall()
     patterns = tuple(pattern for given in models or () for pattern in given.split(","))
     key = text.make(clock.secret(64))
@@ -70,9 +67,6 @@ def create(
         raise ConfigError(f"the config declares a key {name!r} already", where="--name")
     with opened(using.data, make=True) as stores:
         stores.keys.add(row)
-    if json:
-        print(msgspec.json.encode({**_shown(row, now), "key": key}).decode())
-        return
     print(f"Key {name!r} of tenant {tenant!r}, shown this once:\n\n{key}\n\n{_example(using, row, key)}")
 
 
@@ -113,12 +107,11 @@ def _quoted(value: str) -> str:
 
 @app.command("list")
 def list_(
-    config: ConfigFile = None,
-    data: DataFolder = None,
+    where: Where = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List keys: those that were made, and those that the config declares."""
-    using = settings(config, data)
+    using = settings(where)
     now = clock.wall()
     with opened(using.data) as stores:
         rows = [_shown(row, now) for row in stores.keys.all()]
@@ -193,11 +186,10 @@ def _time(moment: float | None) -> str | None:
 @app.command()
 def revoke(
     key: Annotated[str, typer.Argument(metavar="ID|NAME", help="Its id, or its name.")],
-    config: ConfigFile = None,
-    data: DataFolder = None,
+    where: Where = None,
 ) -> None:
     """Revoke a key: the gateway refuses it within a second."""
-    using = settings(config, data)
+    using = settings(where)
     if text.well_formed(key):
         print("this is a key itself: whoever sees the list of processes has seen it", file=sys.stderr)
         key = _of(using, key)

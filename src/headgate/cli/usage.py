@@ -17,8 +17,7 @@ from headgate.config import forms
 from headgate.errors import ConfigError
 from headgate.stores.base import UsageLine
 
-from .commands import ConfigFile
-from .data import DataFolder, opened, settings, table
+from .data import Where, opened, settings, table
 
 NANO = 10**9
 
@@ -35,8 +34,7 @@ def usage(
     by: Annotated[Group, typer.Option(help="What to sum up by.")] = Group.model,
     since: Annotated[str, typer.Option(help="From when on: 24h, 7d, 2027-01-01, 2027-01-01T12:00:00Z.")] = "7d",
     until: Annotated[str | None, typer.Option(help="Until when, likewise; now if not given.")] = None,
-    config: ConfigFile = None,
-    data: DataFolder = None,
+    where: Where = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Sum up requests, tokens and cost."""
@@ -44,7 +42,7 @@ def usage(
     begin, end = _moment("--since", since, now), now if until is None else _moment("--until", until, now)
     if begin >= end:
         raise ConfigError("this is not before the end", where="--since")
-    with opened(settings(config, data).data) as stores:
+    with opened(settings(where).data) as stores:
         lines = stores.ledger.usage(since=begin, until=end, group=by.value)
     total = summed(lines)
     if json:
