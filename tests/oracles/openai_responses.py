@@ -118,7 +118,7 @@ def _arguments(item: Any) -> Any:
 
 def _stop(response: Response) -> str:
     if response.status == "completed" or response.status is None:
-        return "tool_use" if any(item.type in CLIENT_CALLS for item in response.output) else "stop"
+        return "tool_use" if any(item.type in CLIENT_CALLS for item in response.output or ()) else "stop"
     if response.status == "incomplete" and response.incomplete_details is not None:
         return REASONS.get(str(response.incomplete_details.reason), "other")
     return "other"
