@@ -180,8 +180,8 @@ class Decoder:
         for number, part in enumerate(lists(objects(candidate, "content"), "parts")):
             self._part(choice, an_object(part, "parts"), (*base, number))
         self._beside(choice, candidate, position)
-        reason = candidate.get("finishReason")
-        if reason is not None and reason not in UNFINISHED:
+        reason = self._word(candidate.get("finishReason"))
+        if reason not in UNFINISHED:
             self._finish(choice, reason)
         if self._whole:
             self._close(choice)
@@ -286,12 +286,11 @@ class Decoder:
                 for part, _ in texts:
                     self._repeats.append(Repeat(path=path, choice=choice.index, part=part, kind="drop"))
 
-    def _finish(self, choice: _Choice, reason: Any) -> None:
+    def _finish(self, choice: _Choice, word: str) -> None:
         self._close(choice)
         if choice.finished:
             return
         choice.finished = True
-        word = self._word(reason)
         stop = STOPS.get(word, "other")
         if stop == "stop" and choice.calls:
             stop = "tool_use"
@@ -301,8 +300,8 @@ class Decoder:
         )
 
     def _word(self, reason: Any) -> str:
-        if type(reason) is str:
-            return reason
+        if reason is None or type(reason) is str:
+            return reason or ""
         if type(reason) is not int:
             raise UpstreamMalformed("finishReason in the upstream's answer is not a word")
         numbers = VERTEX_NUMBERS if self._vertex else GEMINI_NUMBERS
@@ -310,11 +309,9 @@ class Decoder:
 
     def _feedback(self, feedback: dict[str, Any]) -> None:
         reason = feedback.get("blockReason")
-        if (
-            reason is None
-            or reason in UNFINISHED
-            or reason in ("BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
-        ):
+        if reason is not None and type(reason) not in (str, int):
+            raise UpstreamMalformed("blockReason in the upstream's answer is not a word")
+        if not reason or reason in UNFINISHED:
             return
         self._blocked = True
         self._show(feedback.get("blockReasonMessage"), ("promptFeedback", "blockReasonMessage"))

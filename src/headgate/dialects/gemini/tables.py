@@ -240,8 +240,8 @@ STOPS: dict[str, Stop] = {
     "UNEXPECTED_TOOL_CALL": "malformed_call",
     "CONTINUATION": "pause",
 }
-UNFINISHED = frozenset(("FINISH_REASON_UNSPECIFIED", "", 0))
-"""proto3's default: no reason yet."""
+UNFINISHED = frozenset(("", "FINISH_REASON_UNSPECIFIED", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"))
+"""proto3's defaults: no reason yet."""
 
 FINISH: dict[Stop, str] = {
     "stop": "STOP",

@@ -99,6 +99,8 @@ class PartWriter:
     def _result(self, part: ToolResult) -> Json:
         own = self._crossing.extras(part.extras, RESULT_EXTRAS, "messages.tool_result")
         name = part.name or self._called.get(part.call_id)
+        if name is None:
+            self._crossing.lose("messages.tool_result.name", "the call that it answers is not in the request")
         texts: list[str] = []
         media: list[Json] = []
         for item in part.parts:
