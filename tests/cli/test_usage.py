@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from headgate import clock
 from headgate.cli import main
 from headgate.cli.usage import dollars
+from headgate.stores.spool import FileSpool
 from headgate.stores.sqlite import open_stores
 from stores import rows
 
@@ -105,6 +107,22 @@ def test_from_when_until_when(capsys: pytest.CaptureFixture[str], arguments: tup
 def test_what_cannot_be_obeyed(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str) -> None:
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (1, "") and said in err
+
+
+def test_records_that_a_crash_left_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are in no sum until a gateway runs again: who looks just then is not misled. A running gateway's are on
+    their way."""
+    folder = Path("data/spool")
+    stores = open_stores(Path("data/headgate.db"))
+    spool = FileSpool(folder, stores.ledger, lambda *_: (None, None))
+    spool.append([rows.request("f")])
+    assert run(capsys)[2] == ""
+    os.close(spool._claim)  # as the operating system does when the process dies
+    code, out, err = run(capsys, "--json")
+    assert code == 0 and json.loads(out)["total"]["requests"] == 4
+    assert "bytes of records wait in the spool" in err
+    os.close(spool._file)
+    stores.close()
 
 
 @given(st.integers(-(10**20), 10**20))

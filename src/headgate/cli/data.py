@@ -18,6 +18,7 @@ from headgate.stores.sqlite import Stores, open_stores
 
 DATABASE = "headgate.db"
 PEPPER = "pepper"
+SPOOL = "spool"
 
 Where = Annotated[
     Path | None,

@@ -6,6 +6,7 @@ price are counted apart ("+ 3 unknown"), and sums that hold estimates are marked
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -16,8 +17,9 @@ from headgate import clock
 from headgate.config import forms
 from headgate.errors import ConfigError
 from headgate.stores.base import UsageLine
+from headgate.stores.feed import left_behind
 
-from .data import Where, opened, settings, table
+from .data import SPOOL, Where, opened, settings, table
 
 NANO = 10**9
 
@@ -42,8 +44,13 @@ def usage(
     begin, end = _moment("--since", since, now), now if until is None else _moment("--until", until, now)
     if begin >= end:
         raise ConfigError("this is not before the end", where="--since")
-    with opened(settings(where).data) as stores:
+    folder = settings(where).data
+    with opened(folder) as stores:
         lines = stores.ledger.usage(since=begin, until=end, group=by.value)
+    if (left := left_behind(folder / SPOOL)) > 0:
+        print(
+            f"{left:,} bytes of records wait in the spool until a gateway runs: they are not counted", file=sys.stderr
+        )
     total = summed(lines)
     if json:
         told = {"by": by.value, "since": begin, "until": end, "lines": [_told(line) for line in lines]}

@@ -33,6 +33,17 @@ FEEDING = "feeding"
 _log = structlog.get_logger("headgate.feed")
 
 
+def left_behind(folder: Path) -> int:
+    """Bytes of records that dead processes left: nobody feeds them to the ledger until a gateway runs on this
+    folder."""
+    left = 0
+    for name in segment.owners(folder):
+        if (claim := segment.claim(folder, name)) is not None:
+            left += sum(path.stat().st_size - len(segment.MAGIC) for path in segment.files_of(folder, name))
+            segment.release(folder, name, claim)
+    return left
+
+
 class _Owner:
     """How far an owner's files are read, and its requests under way there."""
 
