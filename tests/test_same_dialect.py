@@ -18,6 +18,12 @@ from running import KEY, Running
 
 pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 
+NOT_THIS_DIALECT = {
+    "c1afbe704eacdaa7": "a stream for a client that asked for a whole answer: it gets one",
+    "ea87525e7e5f7c46": "a stream of another API's shape, without an end: told as cut",
+}
+"""Recordings labelled with a dialect that are not exchanges of it. This list may only shrink."""
+
 USAGE = b'"stream_options":{"include_usage":true},'
 """What is added to a chat stream whose client did not ask for usage."""
 
@@ -45,8 +51,8 @@ def test_bytes_up_and_bytes_down(dialect: str, gateway: Running, script: Upstrea
         body, reply = body_of(row, rng), reply_of(row, rng)
         script.reset()
         script.script(reply)
-        if row.sse and not _is_json(row.reply):
-            continue  # written by hand, and not JSON: no answer of a provider
+        if (row.sse and not _is_json(row.reply)) or row.id in NOT_THIS_DIALECT:
+            continue  # the former: written by hand, and not JSON
         status, _, answer = send(gateway, path_of(row, SITE_OF[dialect]), body)
         seen += 1
         expected = b"".join(reply.pieces)

@@ -12,6 +12,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from headgate import __version__, clock, tasks
 from headgate.catalog import Catalog, Model
 from headgate.config.provision import Plan, plan
@@ -28,10 +30,11 @@ from headgate.http.service import Service, explain_handler
 from headgate.http1 import Pool
 from headgate.model.prompt import Prompt
 from headgate.model.usage import Usage
-from headgate.net import Call, Open, Response
+from headgate.net import Call, Headers, Open, Response
 from headgate.pipeline import Pipeline
 from headgate.prepare import Prepare
 from headgate.providers import demo
+from headgate.providers.egress import proxy_for
 from headgate.stages.account import Account
 from headgate.stages.audit import Audit
 from headgate.stages.authenticate import Authenticate
@@ -75,7 +78,7 @@ class Gateway:
         self.objects = RecentObjects(self.stores.objects)
         self.pool = Pool()
         self._blobs = MemoryBlobs()
-        self._log = log
+        self._environment = environment
         self._closing = False
         self.models = Models(
             aliases=self.plan.aliases, sites=list(self.plan.sites), known=self._known, listed=self._listed
@@ -112,7 +115,7 @@ class Gateway:
         prepare = Prepare(
             sites=self.plan.sites,
             dialects=DIALECTS,
-            fetch=self.pool.fetch,
+            fetch=self._fetch,
             max_output=self._max_output,
             restore=self._restore,
         )
@@ -130,7 +133,7 @@ class Gateway:
             version=__version__,
         )
         opaque = Opaque(
-            open_=self._open(), fetch=self.pool.fetch, objects=self.objects, spool=self.spool, resolve=self._resolve
+            open_=self._open(), fetch=self._fetch, objects=self.objects, spool=self.spool, resolve=self._resolve
         )
         return Ingress(
             pipeline=pipeline,
@@ -153,6 +156,13 @@ class Gateway:
             return await (local(call) if call.origin.scheme == demo.SCHEME else self.pool(call))
 
         return open_
+
+    async def _fetch(self, call: Call, *, limit: int = 1 << 20) -> tuple[int, Headers, bytes]:
+        """What is fetched aside (tokens) goes through the environment's proxy, like the calls it is for."""
+        origin = call.origin
+        if origin.proxy is None:
+            origin = replace(origin, proxy=proxy_for(origin.scheme, origin.host, origin.port, self._environment))
+        return await self.pool.fetch(replace(call, origin=origin), limit=limit)
 
     # ------------------------------------------------------------------ what the rooms ask for
 

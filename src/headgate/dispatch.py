@@ -75,7 +75,7 @@ class Dispatch:
         assert x.route is not None
         tried: list[RouteTarget] = []
         failed: HeadgateError | None = None
-        while (target := next_target(x.route, tried, failed)) is not None:
+        while (target := next_target(x.route, tried, failed, clock.draw())) is not None:
             tried.append(target)
             try:
                 prepared = self.prepare(x, target)

@@ -191,6 +191,8 @@ class Flow:
     def _close(self, outcome: Outcome, *, ended: bool, status: int) -> None:
         self._over = True
         self._frames.close()
+        for filter_ in self._filters:
+            filter_.end()
         served = self._served
         close_row(served.row, served.meter, served.began, outcome, ended=ended or self._frames.decoder.complete)
         finish(self.x, self._pipeline.stages, outcome, status)

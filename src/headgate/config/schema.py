@@ -100,7 +100,11 @@ class Target(Section, frozen=True, kw_only=True):
     shorthand: ClassVar[str | None] = "model"
 
     model: Annotated[TargetName, 'Provider and model, parted by "/". "*" stands for what it does in the name.']
-    weight: Annotated[int, Meta(ge=1, le=1_000_000), "Share among targets."] = 1
+    weight: Annotated[
+        int | None,
+        Meta(ge=1, le=1_000_000),
+        "Its share of the requests that begin with a target that has one; without weights the order decides.",
+    ] = None
 
     @property
     def provider(self) -> str:

@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -66,7 +66,7 @@ class Opaque:
         if _UNSAFE.search(match.rest) or not match.rest.startswith("/"):
             raise BadRequest("the path is not in its plain form", code="invalid_path")
         sites = ingress.pipeline.dispatch.prepare.sites
-        candidates = [sites[match.site]] if match.site in sites else [] if match.site else list(sites.values())
+        candidates = [sites[match.site]] if match.site in sites else [] if match.site else _likely(x, sites.values())
         body: bytes | None = None
         site, allow, identity = self._allowed(x, match, candidates)
         if header(x.request.headers, b"content-type") in (b"application/json", None) and x.request.method in (
@@ -254,6 +254,12 @@ class Opaque:
         held = Held(id=identity, kind=kind, at=x.at, tenant=x.identity.tenant, site=site.name)
         self._objects.hold(held)
         self._spool.append((held,))
+
+
+def _likely(x: Exchange, sites: Iterable[Site]) -> list[Site]:
+    """The sites that a path without a provider's name may mean: those that speak the client's own dialect first."""
+    own = "anthropic_messages" if x.request.header(b"anthropic-version") else x.dialect.name
+    return sorted(sites, key=lambda site: all(endpoint.dialect != own for endpoint in site.provider.endpoints[:1]))
 
 
 class _Named(msgspec.Struct):

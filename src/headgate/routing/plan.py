@@ -17,10 +17,19 @@ ELSEWHERE: frozenset[int] = frozenset(
 """Statuses of a provider that say something about it (its key, its quota, its load), not about the request."""
 
 
-def next_target(route: Route, tried: Sequence[RouteTarget], failure: HeadgateError | None) -> RouteTarget | None:
-    """The next target in order of preference, or None where trying on makes no sense."""
+def next_target(
+    route: Route, tried: Sequence[RouteTarget], failure: HeadgateError | None, draw: float
+) -> RouteTarget | None:
+    """The next target, or None where trying on makes no sense. The first is drawn (`draw` in [0, 1)) among those with weights, if
+    there are any; after that, and without weights, the order of preference decides."""
     if failure is not None and not may_go_elsewhere(failure):
         return None
+    if not tried and (total := sum(target.weight or 0 for target in route.targets)):
+        mark = draw * total
+        for target in route.targets:
+            mark -= target.weight or 0
+            if mark < 0:
+                return target
     for target in route.targets:
         if target not in tried:
             return target

@@ -38,3 +38,6 @@ class Filter:
 
     def flush(self) -> Sequence[Event]:
         return ()
+
+    def end(self) -> None:
+        """Once, when the answer is over, however it ended."""

@@ -42,8 +42,12 @@ class _Guarding(Filter):
         self._texts = texts
         self._arguments = arguments
         self._windows: dict[tuple[int, int], AnyWindow] = {}
+        self._stopping: Finding | None = None
+        """A guard has blocked: what stood before its match may still go out, nothing after it."""
 
     def event(self, event: Event) -> Sequence[Event]:
+        if self._stopping is not None:
+            self._stop(self._stopping)
         if isinstance(event, PartDelta):
             if not event.text or event.kind in ("media", "native"):
                 return self._in_order(event)
@@ -76,9 +80,8 @@ class _Guarding(Filter):
             window = ArgumentsWindow(patterns) if event.kind == "tool_call" else Window(patterns)
             self._windows[key] = window
         released = window.feed(event, event.text)
-        if window.blocked is not None:
-            self._stop(window.blocked, window)
-        if len(released) == 1 and released[0][0] is event and released[0][1] == event.text:
+        self._stopping = window.blocked
+        if len(released) == 1 and released[0][0] is event and released[0][1] is event.text:
             return (event,)
         return self._shown(released)
 
@@ -91,25 +94,32 @@ class _Guarding(Filter):
         self._x.findings.extend(found)
         stop = blocking(found)
         if stop is not None:
-            self._stop(stop, None)
+            self._stop(stop)
         return (event,) if text == event.text else (replace(event, text=text),)
 
     def _flushed(self, window: AnyWindow) -> Sequence[Event]:
         released = window.flush()
-        if window.blocked is not None:
-            self._stop(window.blocked, window)
+        self._stopping = self._stopping or window.blocked
         self._x.findings.extend(window.findings)
         return self._shown(released)
 
     def _shown(self, released: Sequence[tuple[PartDelta, str]]) -> list[Event]:
-        return [event if text == event.text else replace(event, text=text) for event, text in released]
+        return [event if text is event.text else replace(event, text=text) for event, text in released]
 
-    def _stop(self, finding: Finding, window: AnyWindow | None) -> None:
-        if window is not None:
-            self._x.findings.extend(window.findings)
+    def _stop(self, finding: Finding) -> None:
         self._x.trail.note("guard_output", "blocked", guard=finding.guard)
         raise Blocked(f"the answer was blocked by the guard {finding.guard!r}", code="answer_blocked")
 
     def flush(self) -> Sequence[Event]:
-        windows, self._windows = self._windows, {}
-        return [event for window in windows.values() for event in self._flushed(window)]
+        if self._stopping is None:
+            released = [event for window in self._windows.values() for event in self._flushed(window)]
+            self._windows = {}
+        if self._stopping is not None:
+            self._stop(self._stopping)
+        return released
+
+    def end(self) -> None:
+        """The answer ended before its texts did: what was found so far counts."""
+        for window in self._windows.values():
+            self._x.findings.extend(window.findings)
+        self._windows = {}

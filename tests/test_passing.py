@@ -1,0 +1,160 @@
+"""Pass-through: by allow-list, in both directions without collecting, and what is held upstream belongs to who made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes import Reply, Upstream
+from raw import ask
+from running import Running
+
+ANNA, BERT = "sk-hg-anna-anna-anna", "sk-hg-bert-bert-bert"
+FILE = b'{"id":"file-1","object":"file","bytes":5,"filename":"a.txt","purpose":"batch"}'
+
+
+@pytest.fixture(scope="module")
+def passing(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    keys = [
+        {"name": "anna", "key": ANNA, "tenant": "a"},
+        {"name": "bert", "key": BERT, "tenant": "b", "models": ["openai/small"]},
+    ]
+    providers = {
+        "openai": {"base_url": f"{upstream.url}/v1", "api_key": "provider-key"},
+        "anthropic": {"base_url": f"{upstream.url}/anthropic/v1", "api_key": "anthropic-key"},
+    }
+    gateway = Running(tmp_path_factory.mktemp("passing"), {"providers": providers, "keys": keys})
+    yield gateway
+    gateway.stop()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/openai/v1/organization/users"),
+        ("POST", "/openai/v1/admin_api_keys"),
+        ("DELETE", "/openai/v1/models/gpt-4o"),
+        ("GET", "/v1/anything"),
+        ("GET", "/anthropic/v1/organizations/api_keys"),
+        ("PUT", "/openai/v1/files"),
+    ],
+)
+def test_what_is_not_listed_is_403(method: str, path: str, passing: Running, script: Upstream) -> None:
+    assert ask(passing, method, path, key=ANNA).status == 403
+    assert script.requests == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/openai/v1/files/../organization",
+        "/openai/v1/files/%2e%2e/users",
+        "/openai/v1/files//x",
+        "/openai/v1/files/a%2fb",
+    ],
+)
+def test_a_path_in_disguise_is_refused(path: str, passing: Running, script: Upstream) -> None:
+    assert ask(passing, "GET", path, key=ANNA).status in (400, 403)
+    assert script.requests == []
+
+
+def test_it_is_authenticated(passing: Running, script: Upstream) -> None:
+    assert ask(passing, "GET", "/openai/v1/files", key=None).status == 401
+    assert ask(passing, "GET", "/openai/v1/files", key="sk-hg-unknown").status == 401
+    assert script.requests == []
+
+
+def test_bytes_pass_up_and_down_and_the_providers_key_is_put_in(passing: Running, script: Upstream) -> None:
+    body = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\n\x00\xff\x01data\r\n--b--\r\n'
+    script.script(Reply(pieces=[FILE]))
+    answer = ask(
+        passing, "POST", "/openai/v1/files", body, {"content-type": "multipart/form-data; boundary=b"}, key=ANNA
+    )
+    assert (answer.status, answer.body) == (200, FILE)
+    seen = script.requests[0]
+    assert (seen.path, seen.body) == ("/v1/files", body)
+    assert seen.header("authorization") == "Bearer provider-key"
+    assert seen.header("content-type") == "multipart/form-data; boundary=b"
+    assert ANNA not in str(seen.headers)
+
+
+def test_a_held_object_is_the_tenants_own(passing: Running, script: Upstream) -> None:
+    """Another tenant's id is 404 in paths, in bodies and in generation; lists are filtered."""
+    script.script(Reply(pieces=[FILE.replace(b"file-1", b"file-own")]))
+    ask(passing, "POST", "/openai/v1/files", b"x", {"content-type": "multipart/form-data; boundary=b"}, key=ANNA)
+    script.reset()
+    for key, method, path, body in (
+        (BERT, "GET", "/openai/v1/files/file-own", None),
+        (BERT, "GET", "/openai/v1/files/file-own/content", None),
+        (BERT, "DELETE", "/openai/v1/files/file-own", None),
+        (BERT, "POST", "/openai/v1/batches", {"input_file_id": "file-own", "endpoint": "/v1/chat/completions"}),
+        (ANNA, "GET", "/openai/v1/files/file-never-seen", None),
+    ):
+        answer = ask(passing, method, path, body, key=key)
+        assert answer.status == 404, (path, answer.body)
+    assert script.requests == []
+    script.script(Reply(pieces=[b"content"], headers={"content-type": "text/plain"}))
+    assert ask(passing, "GET", "/openai/v1/files/file-own/content", key=ANNA).body == b"content"
+    listing = {"object": "list", "data": [{"id": "file-own"}, {"id": "file-of-another"}], "has_more": False}
+    script.script(Reply(pieces=[json.dumps(listing).encode()]), Reply(pieces=[json.dumps(listing).encode()]))
+    assert [item["id"] for item in ask(passing, "GET", "/openai/v1/files", key=ANNA).json["data"]] == ["file-own"]
+    assert ask(passing, "GET", "/openai/v1/files", key=BERT).json["data"] == []
+
+
+def test_a_stored_response_is_the_tenants_own(passing: Running, script: Upstream) -> None:
+    stored = {
+        "id": "resp_own",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "gpt-x",
+        "output": [],
+        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
+    }
+    script.script(Reply(pieces=[json.dumps(stored).encode()]))
+    assert ask(passing, "POST", "/v1/responses", {"model": "openai/gpt-x", "input": "x"}, key=ANNA).status == 200
+    script.reset()
+    assert ask(passing, "GET", "/openai/v1/responses/resp_own", key=BERT).status == 404
+    body = {"model": "openai/small", "input": "y", "previous_response_id": "resp_own"}
+    assert ask(passing, "POST", "/v1/responses", body, key=BERT).status == 404
+    assert script.requests == []
+    script.script(Reply(pieces=[json.dumps(stored).encode()]), Reply(pieces=[json.dumps(stored).encode()]))
+    assert ask(passing, "GET", "/openai/v1/responses/resp_own", key=ANNA).status == 200
+    assert ask(passing, "POST", "/v1/responses", body | {"model": "openai/gpt-x"}, key=ANNA).status == 200
+
+
+def test_state_is_refused_clearly_where_there_is_none(passing: Running, script: Upstream) -> None:
+    body = {"model": "anthropic/claude-x", "input": "y", "previous_response_id": "resp_other", "max_output_tokens": 5}
+    answer = ask(passing, "POST", "/v1/responses", body, key=ANNA)
+    assert (answer.status, answer.json["error"]["code"]) == (400, "state_not_supported")
+    assert script.requests == []
+
+
+def test_a_model_named_in_a_body_obeys_the_keys_allow_list(passing: Running, script: Upstream) -> None:
+    embed = {"model": "openai/text-embedding-3-small", "input": "x"}
+    assert ask(passing, "POST", "/v1/embeddings", embed, key=BERT).status == 403
+    script.script(Reply(pieces=[b'{"object":"list","data":[],"usage":{"prompt_tokens":3,"total_tokens":3}}']))
+    answer = ask(passing, "POST", "/v1/embeddings", embed, key=ANNA)
+    assert answer.status == 200
+    assert json.loads(script.requests[0].body)["model"] == "text-embedding-3-small"
+
+
+def test_paths_without_a_providers_name_go_where_the_client_belongs(passing: Running, script: Upstream) -> None:
+    script.script(Reply(pieces=[b'{"data":[]}']))
+    ask(passing, "GET", "/v1/files", headers={"anthropic-version": "2023-06-01"}, key=ANNA)
+    assert script.requests[0].path == "/anthropic/v1/files"
+
+
+def test_it_is_recorded(passing: Running, script: Upstream, tmp_path: Path) -> None:
+    script.script(Reply(pieces=[b'{"object":"list","data":[],"usage":{"prompt_tokens":3,"total_tokens":3}}']))
+    identity = ask(
+        passing, "POST", "/v1/embeddings", {"model": "openai/text-embedding-3-small", "input": "x"}, key=ANNA
+    ).headers["x-request-id"]
+    record = passing.wait_for(
+        lambda: (a := ask(passing, "GET", f"/v1/requests/{identity}", key=ANNA)).status == 200 and a
+    ).json
+    assert (record["operation"], record["tenant"], record["outcome"]) == ("opaque", "a", "done")
+    assert record["attempts"][0]["usage"]["input"] == 3
+    assert ask(passing, "GET", f"/v1/requests/{identity}", key=BERT).status == 404
