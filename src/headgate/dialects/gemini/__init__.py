@@ -13,7 +13,7 @@ from headgate.model.prompt import Family, Loss, Prompt
 from . import encode, errors
 from .decode import Decoder
 from .encode import Encoder
-from .head import head, slots
+from .head import edits, head, slots
 from .read import read
 from .tables import FAMILY
 from .write import write
@@ -32,7 +32,7 @@ class Gemini:
         return head(body)
 
     def edits(self, head: Head, target: Target) -> Sequence[Edit]:
-        return ()
+        return edits(head, target)
 
     def slots(self, json: Json) -> Iterator[TextSlot]:
         return slots(json)

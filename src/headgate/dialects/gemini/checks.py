@@ -8,7 +8,7 @@ from typing import Any
 from headgate.errors import UpstreamMalformed
 from headgate.model.events import Path
 
-from .tables import OPAQUE
+from .tables import FREE, OPAQUE
 
 
 def objects(fields: dict[str, Any], name: str) -> dict[str, Any]:
@@ -61,14 +61,17 @@ def an_object(value: Any, what: str) -> dict[str, Any]:
 
 
 def strings(value: Any, path: Path) -> Iterator[tuple[str, Path]]:
-    """The non-empty strings in `value`, but for words of the grammar and opaque ones."""
-    stack: list[tuple[Any, Path]] = [(value, path)]
+    """The non-empty strings in `value`, but for words of the grammar and opaque ones. Arguments and responses are the
+    user's own objects: in them, every string counts."""
+    stack: list[tuple[Any, Path, bool]] = [(value, path, False)]
     while stack:
-        here, at = stack.pop()
+        here, at, free = stack.pop()
         if type(here) is str:
             if here:
                 yield here, at
         elif type(here) is dict:
-            stack.extend((item, (*at, key)) for key, item in reversed(here.items()) if key not in OPAQUE)
+            for key, item in reversed(here.items()):
+                if free or key not in OPAQUE:
+                    stack.append((item, (*at, key), free or key in FREE))
         elif type(here) is list:
-            stack.extend((item, (*at, number)) for number, item in reversed(list(enumerate(here))))
+            stack.extend((item, (*at, number), free) for number, item in reversed(list(enumerate(here))))

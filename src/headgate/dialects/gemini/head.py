@@ -1,7 +1,8 @@
-"""The client's own bytes: what routing needs of them, and the texts that guards see. There is nothing to edit for a
-target: model and stream stand in the URL.
+"""The client's own bytes: what routing needs of them, and the texts that guards see.
 
 Rules of this file:
+- Model and stream stand in the URL. Only a request to count tokens may name the model in its body once more, inside the
+  request that it wraps; the API wants both to agree.
 - `head` decodes only what it names, in both spellings. Only bodies that speak of files or caches are searched for
   their names.
 - Slots are strings only: of a call's arguments, a response or a native item, each string is a slot of its own.
@@ -9,19 +10,19 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from headgate.dialects.base import Head, Json, TextSlot
+from headgate.dialects.base import Edit, Head, Json, Target, TextSlot
 from headgate.errors import BadRequest
 from headgate.model.events import Path
 
 from .checks import strings
 from .place import Place, each, member
-from .tables import FILES
+from .tables import FILES, camel, snake
 
 _Number = int | float | str | None
 
@@ -44,6 +45,7 @@ class _Body(Struct):
 
 _bodies = msgspec.json.Decoder(_Body)
 _HELD = (b"fileUri", b"file_uri", b"fileSearchStoreNames", b"file_search_store_names")
+_CALLS = frozenset(("functionCall", "functionResponse", "function_call", "function_response"))
 _ROLES = {"model": "assistant", "function": "tool"}
 
 
@@ -65,7 +67,30 @@ def head(body: bytes) -> Head:
         n=Place(count, "generationConfig.candidateCount").count() if count is not None else 1,
         tools=bool(seen.tools),
         objects=tuple(dict.fromkeys(objects)),
+        state=bool(cached),
+        body=body,
     )
+
+
+def edits(head: Head, target: Target) -> Sequence[Edit]:
+    """A field that the target refuses is refused here, where it can be named."""
+    if any(name.encode() in head.body or snake(name).encode() in head.body for name in target.accepts.drop):
+        given = {camel(name): name for name, value in _members(head.body).items() if bytes(value) != b"null"}
+        for name in sorted(target.accepts.drop & given.keys()):
+            raise BadRequest(
+                f"{given[name]} is not supported by {target.model} at {target.provider}: leave it out",
+                code="unsupported_parameter",
+                param=given[name],
+            )
+    if b"enerateContentRequest" not in head.body and b"enerate_content_request" not in head.body:
+        return ()
+    wrapped = next((name for name in _members(head.body) if camel(name) == "generateContentRequest"), None)
+    model = target.model if "/" in target.model else f"models/{target.model}"
+    return (Edit(name="model", path=(wrapped, "model"), value=msgspec.json.encode(model)),) if wrapped else ()
+
+
+def _members(body: bytes) -> dict[str, Raw]:
+    return msgspec.json.decode(body, type=dict[str, Raw])
 
 
 def _malformed(error: Exception) -> BadRequest:
@@ -93,7 +118,7 @@ def _held(value: Any) -> list[str]:
             stack.extend(item for item in here.values() if isinstance(item, dict | list))
         elif isinstance(here, list):
             stack.extend(item for item in here if isinstance(item, dict | list))
-    return found
+    return sorted(found)
 
 
 def slots(json: Json) -> Iterator[TextSlot]:
@@ -128,12 +153,8 @@ def _content(content: Any, path: Path, role: str) -> Iterator[TextSlot]:
 
 
 def _names(place: Path) -> bool:
-    """Words of a part's grammar that are not prose: the name of a call, a MIME type in snake_case ..."""
-    grammar = {"functionCall", "functionResponse", "function_call", "function_response"}
-    last = place[-1]
-    if last in ("thought_signature", "mime_type", "file_uri", "tool_type", "displayName", "display_name"):
-        return True
-    return last == "name" and len(place) > 1 and place[-2] in grammar
+    """Whether the string is the name of the function called, which is the grammar's, not the user's."""
+    return len(place) > 1 and place[-1] == "name" and place[-2] in _CALLS
 
 
 def _described(value: Any, path: Path) -> Iterator[TextSlot]:

@@ -211,9 +211,17 @@ OPAQUE = frozenset(
         "level",
         "startOffset",
         "endOffset",
+        "thought_signature",
+        "mime_type",
+        "file_uri",
+        "tool_type",
+        "displayName",
+        "display_name",
     )
 )
-"""Keys whose strings are words of the grammar or opaque, not answer text."""
+"""Keys whose strings are words of the grammar or opaque, not text (in both spellings: requests hold them too)."""
+FREE = frozenset(("args", "response", "partMetadata", "part_metadata"))
+"""Keys whose objects are the user's own."""
 
 STOPS: dict[str, Stop] = {
     "STOP": "stop",

@@ -41,6 +41,8 @@ def write(prompt: Prompt, target: Target) -> Written:
     if crossing.generation is not None and crossing.generation >= 3:
         _sign(contents)
     wrapped = write_params(prompt, json, crossing)
+    for name in sorted(target.accepts.drop & json.keys()):
+        crossing.lose(name, f"{target.provider} does not support it", json.pop(name))
     renamed = {theirs: ours for ours, theirs in crossing.names.items() if theirs != ours}
     return Written(json=json, losses=crossing.losses, renamed=renamed, wrapped=wrapped)
 
