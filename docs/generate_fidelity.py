@@ -7,12 +7,11 @@ the table. `python docs/generate_fidelity.py`; a test compares.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from headgate.app import DIALECTS
 from headgate.dialects.base import Target
 from headgate.model.events import Stop
-from typing import get_args
 
 TARGET = Path(__file__).with_name("fidelity.md")
 NAMES = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fakes import Upstream
 from hypothesis import HealthCheck, settings
-from running import Running, sites
 
 import recordings
+from fakes import Upstream
+from running import Running, sites
 
 settings.register_profile("headgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("headgate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -46,10 +47,8 @@ def ask(
 def raw(gateway: Running, data: bytes, seconds: float = 15.0) -> bytes:
     """Send bytes, read until the other side closes (or nothing comes any more)."""
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=seconds) as connection:
-        try:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             connection.sendall(data)
-        except (ConnectionResetError, BrokenPipeError):
-            pass
         got = b""
         try:
             while piece := connection.recv(65536):

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import AsyncIterator
 
 import pytest
+
 from fakes import Reply, Upstream
 from headgate.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
 from headgate.http1 import Pool
@@ -86,11 +87,17 @@ BROKEN: dict[str, tuple[Reply, type[UpstreamError]]] = {
     "closed before answering": (Reply(raw=b"", after="close"), UpstreamUnreachable),
     "reset before answering": (Reply(raw=b"", after="reset"), UpstreamUnreachable),
     "closed in the head": (Reply(raw=b"HTTP/1.1 200 OK\r\ncontent-", after="close"), UpstreamTruncated),
-    "closed in a counted body": (Reply(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", after="close"), UpstreamTruncated),
+    "closed in a counted body": (
+        Reply(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", after="close"),
+        UpstreamTruncated,
+    ),
     "closed in a chunked body": (Reply(pieces=[b"abc"], chunked=True, after="close"), UpstreamTruncated),
     "reset in the body": (Reply(pieces=[b"abc"], chunked=True, after="reset"), UpstreamTruncated),
     "not HTTP": (Reply(raw=b"SSH-2.0-OpenSSH\r\n\r\n", after="close"), UpstreamMalformed),
-    "a bad chunk size": (Reply(raw=b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", after="hang"), UpstreamMalformed),
+    "a bad chunk size": (
+        Reply(raw=b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", after="hang"),
+        UpstreamMalformed,
+    ),
     "endless header": (Reply(raw=b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000, after="hang"), UpstreamMalformed),
     "endless headers": (Reply(raw=b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 5000, after="hang"), UpstreamMalformed),
     "a storm of interim answers": (Reply(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 100, after="hang"), UpstreamMalformed),
@@ -121,7 +128,9 @@ async def test_a_body_without_length_ends_with_the_connection(pool: Pool, script
 
 
 async def test_interim_answers_are_skipped(pool: Pool, script: Upstream) -> None:
-    script.script(Reply(raw=b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"))
+    script.script(
+        Reply(raw=b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    )
     response = await pool(call(script))
     assert (response.status, response.headers) == (200, [(b"content-length", b"2")])
     assert await response.read() == b"ok"
@@ -147,7 +156,9 @@ async def test_a_connection_closed_while_idle_is_not_used(pool: Pool, script: Up
 async def test_compressed_answers_are_opened(encoding: str, pool: Pool, script: Upstream) -> None:
     text = b"some text " * 1000
     packed = gzip.compress(text) if encoding == "gzip" else zlib.compress(text)
-    script.script(Reply(headers={"content-encoding": encoding}, pieces=[packed[i : i + 7] for i in range(0, len(packed), 7)]))
+    script.script(
+        Reply(headers={"content-encoding": encoding}, pieces=[packed[i : i + 7] for i in range(0, len(packed), 7)])
+    )
     assert await whole(pool, call(script)) == text
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fakes import Reply, Upstream
 from raw import CHAT, ask, begin_stream, chunk, completion, sse
 from running import KEY, Running, sites
@@ -84,7 +86,7 @@ def test_a_client_that_leaves_ends_the_upstream_within_a_second(gateway: Running
         connection.close()
         assert script.requests[0].closed.wait(1.0)
         (row,) = gateway.wait_for(
-            lambda: [row for row in rows(gateway, outcome="abandoned") if row["id"] not in before]
+            lambda seen=before: [row for row in rows(gateway, outcome="abandoned") if row["id"] not in seen]
         )
         assert row["estimated"] == 1
         assert rows(gateway, "attempts", request_id=row["id"])[0]["input"] > 0
@@ -111,9 +113,15 @@ def test_a_cut_stream_is_an_error_not_a_success(gateway: Running, script: Upstre
 
 def test_a_streams_end_without_its_mark_is_a_cut(gateway: Running, script: Upstream) -> None:
     """The body ends properly, the dialect's end is missing: an Anthropic stream without message_stop."""
-    start = 'event: message_start\ndata: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"c","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":9,"output_tokens":1}}}\n\n'
-    block = 'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\nevent: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi"}}\n\n'
-    script.script(Reply(headers=SSE, pieces=[start.encode(), block.encode()], chunked=True))
+    usage = {"input_tokens": 9, "output_tokens": 1}
+    message = {"id": "m", "type": "message", "role": "assistant", "model": "c", "content": [], "stop_reason": None}
+    events = [
+        {"type": "message_start", "message": message | {"stop_sequence": None, "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}},
+    ]
+    pieces = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
+    script.script(Reply(headers=SSE, pieces=pieces, chunked=True))
     body = {"model": "c", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "x"}]}
     answer = ask(gateway, "POST", "/up_anthropic/v1/messages", body)
     assert b"event: error" in answer.body
@@ -349,7 +357,15 @@ def test_strict_refuses_what_would_be_lost(own: Any, script: Upstream) -> None:
     assert (refused.status, refused.json["error"]["code"]) == (400, "lossy_crossing")
     assert "logit_bias" in refused.json["error"]["message"]
     assert script.requests == []
-    reply = b'{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"text","text":"ok"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}'
+    said = {"content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn", "stop_sequence": None}
+    message = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "c",
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }
+    reply = json.dumps(message | said).encode()
     script.script(Reply(pieces=[reply]))
     lossy = ask(gateway, "POST", "/v1/chat/completions", body | {"model": "l"})
     assert (lossy.status, "logit_bias" in lossy.headers["x-headgate-losses"]) == (200, True)

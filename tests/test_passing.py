@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from fakes import Reply, Upstream
 from raw import ask
 from running import Running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from headgate.errors import BadRequest, HeadgateError, Internal, UpstreamRefused, UpstreamTimeout, UpstreamTruncated
 from headgate.model.route import Route, RouteTarget
 from headgate.routing.plan import may_go_elsewhere, next_target

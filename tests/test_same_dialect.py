@@ -11,6 +11,7 @@ import zlib
 from random import Random
 
 import pytest
+
 import recordings
 from exchanges import SITE_OF, body_of, path_of, reply_of, request_of, streams
 from fakes import Upstream

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +59,7 @@ def test_no_cut_changes_the_meaning(lines: list[bytes], data: st.DataObject) -> 
     text = b"".join(lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
     edges = [0, *cuts, len(text)]
-    chunks = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [text[a:b] for a, b in itertools.pairwise(edges)]
     whole, cut = parse([text]), parse(chunks)
     assert b"".join(item.raw for item in cut) == text
     assert [(i.event, i.data) for i in cut if i.data is not None] == [

@@ -44,7 +44,8 @@ class Meter:
                 self.failed = event  # type: ignore[assignment]
 
     def result(self, ended: bool) -> Usage | None:
-        """The usage to account, None for what is free. `ended`: the answer came to its own end, so that the provider's last figure is final."""
+        """The usage to account, None for what is free. `ended`: the answer came to its own end, so that the provider's last
+        figure is final."""
         seen = self.usage
         if ended and seen is not None:
             return seen

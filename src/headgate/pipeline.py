@@ -116,7 +116,7 @@ class Flow:
                     return out
         except HeadgateError as error:
             return self._fail(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
             return self._fail(told(error, self.x))
 
     async def _read(self) -> list[Frame]:
@@ -207,7 +207,7 @@ def finish(x: Exchange, entered: Sequence[Stage], outcome: Outcome, status: int)
     for stage in reversed(entered):
         try:
             stage.finish(x)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the other stages' ends must run
             _log.error("a stage broke while finishing", stage=stage.name, request=x.id, error=repr(error))
             broken = error
     if broken is not None and outcome == "done":

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from msgspec.structs import replace
+
 from headgate.dialects.render import Patched
 from headgate.model.events import Frame, PartDelta, PartEnded, Repeat, Slot
-from msgspec.structs import replace
 
 
 def frame(document: Any, *events: Any, repeats: tuple[Repeat, ...] = (), raw: bytes | None = None) -> Frame:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headgate.dialects.base import Written
 from headgate.dialects.undo import Undo
 from headgate.model.events import Event, PartDelta, PartEnded, PartStarted
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def undone(written: Written, pieces: list[str], name: str = "t") -> list[Event]:
@@ -33,7 +35,7 @@ def test_a_mapped_name_is_the_clients_again() -> None:
 def test_a_wrapped_text_comes_back_however_it_is_cut(text: str, cuts: list[int], ascii_only: bool) -> None:
     raw = json.dumps({"input": text}, ensure_ascii=ascii_only)
     edges = sorted({0, len(raw), *(cut for cut in cuts if cut < len(raw))})
-    pieces = [raw[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [raw[a:b] for a, b in itertools.pairwise(edges)]
     events = undone(Written(json={}, wrapped=frozenset(["t"])), pieces)
     assert isinstance(events[0], PartStarted)
     assert events[0].kind == "custom_call"

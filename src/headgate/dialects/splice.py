@@ -88,7 +88,7 @@ def places(text: bytes, paths: Iterable[Path]) -> dict[Path, Place]:
             key_next = False
             key_at = token.start()
             wanted = _member(stack[-1].wanted, token[0])
-        elif sign == _OBJECT or sign == _ARRAY:
+        elif sign in (_OBJECT, _ARRAY):
             stack.append(_Open(wanted, sign == _OBJECT, token.start(), key_at))
             key_next = sign == _OBJECT
             key_at = -1

@@ -79,13 +79,12 @@ class Parser:
         return [self._item(rest)] if rest else []
 
     def _item(self, raw: bytes) -> Item:
-        if self._start:
-            self._start = False
-            if raw.startswith(b"\xef\xbb\xbf"):
-                item = _parse(raw[3:])
-                span = item.span
-                return Item(raw, item.event, item.data, (span[0] + 3, span[1] + 3) if span else None)
-        return _parse(raw)
+        first, self._start = self._start, False
+        if not first or not raw.startswith(b"\xef\xbb\xbf"):
+            return _parse(raw)
+        item = _parse(raw[3:])
+        span = item.span
+        return Item(raw, item.event, item.data, (span[0] + 3, span[1] + 3) if span else None)
 
 
 def _block_end(buffer: bytes, scan: int) -> int:
@@ -99,9 +98,8 @@ def _block_end(buffer: bytes, scan: int) -> int:
         if at < 0:
             continue
         end = at + len(mark)
-        if mark[-1:] == b"\r":
-            if end == len(buffer) or buffer[end : end + 1] == b"\n":
-                continue  # undecided, or one of the longer marks
+        if mark[-1:] == b"\r" and (end == len(buffer) or buffer[end : end + 1] == b"\n"):
+            continue  # undecided, or one of the longer marks
         if best < 0 or end < best:
             best = end
     return best

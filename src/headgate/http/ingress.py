@@ -81,7 +81,7 @@ class Ingress:
                 await handler(self, x, match, receive, send)
             except HeadgateError as error:
                 await refuse(x, error, send)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
                 await refuse(x, told(error, x), send)
         except (asyncio.CancelledError, ClientLeft):
             if leave is None:

@@ -20,8 +20,8 @@ from urllib.parse import unquote
 import msgspec
 
 from headgate import clock
-from headgate.dialects.splice import apply
 from headgate.dialects.base import Edit
+from headgate.dialects.splice import apply
 from headgate.errors import BadRequest, Forbidden, HeadgateError, NotFound, UpstreamMalformed
 from headgate.http import routes
 from headgate.http.body import Receive, pieces
@@ -68,7 +68,7 @@ class Opaque:
         sites = ingress.pipeline.dispatch.prepare.sites
         candidates = [sites[match.site]] if match.site in sites else [] if match.site else _likely(x, sites.values())
         body: bytes | None = None
-        site, allow, identity = self._allowed(x, match, candidates)
+        site, allow = self._allowed(x, match, candidates)
         if header(x.request.headers, b"content-type") in (b"application/json", None) and x.request.method in (
             "POST",
             "PATCH",
@@ -92,7 +92,7 @@ class Opaque:
 
     # ------------------------------------------------------------------ what may pass
 
-    def _allowed(self, x: Exchange, match: routes.Match, candidates: list[Site]) -> tuple[Site, Allow, str]:
+    def _allowed(self, x: Exchange, match: routes.Match, candidates: list[Site]) -> tuple[Site, Allow]:
         """The site and the row of its table; an object named in the path decides the site, and must be the tenant's."""
         assert x.identity is not None
         fitting: list[tuple[Site, Allow, str]] = []
@@ -112,9 +112,9 @@ class Opaque:
             held = self._owned(x, identity)
             for site, allow, _ in fitting:
                 if site.name == held.site:
-                    return site, allow, identity
+                    return site, allow
             raise NotFound(f"there is no {identity!r}", code="object_not_found")
-        return site, allow, identity
+        return site, allow
 
     def _owned(self, x: Exchange, identity: str) -> Held:
         held = self._objects.owner(identity)

@@ -15,7 +15,8 @@ class RouteTarget(Struct, frozen=True, kw_only=True):
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """`alias` is the name the client used. Targets are in order of preference; where some have weights, the first is drawn among these. `strict`: a crossing that loses anything is
+    """`alias` is the name the client used. Targets are in order of preference; where some
+    have weights, the first is drawn among these. `strict`: a crossing that loses anything is
     refused. `answer_alias`: the answer's `model` is the alias instead of the provider's name."""
 
     alias: str
