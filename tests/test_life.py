@@ -437,4 +437,6 @@ def test_a_stopped_gateway_lets_streams_end(own: Any, script: Upstream) -> None:
     connection.close()
     assert b"[DONE]" in got
     gateway.stop()
+    assert gateway.process.returncode == 0
     assert [row["outcome"] for row in rows(gateway)] == ["done"]
+    assert list((gateway.data / "spool").glob("s*")) == [], "everything is in the ledger"
