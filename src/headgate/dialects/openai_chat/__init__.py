@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from headgate.dialects import base
 from headgate.dialects.base import Ask, Edit, Head, Json, ModelCard, Target, TextSlot, Written
 from headgate.dialects.openai_chat import errors, head, read, slots, whole, write
 from headgate.dialects.openai_chat.decode import Decoder
@@ -46,10 +47,10 @@ class OpenAIChat:
     def write(self, prompt: Prompt, target: Target) -> Written:
         return write.write(prompt, target)
 
-    def decoder(self) -> Decoder:
+    def decoder(self) -> base.Decoder:
         return Decoder()
 
-    def encoder(self, ask: Ask) -> Encoder:
+    def encoder(self, ask: Ask) -> base.Encoder:
         return Encoder(ask)
 
     def answer(self, answer: Answer, ask: Ask) -> tuple[Json, list[Loss]]:

@@ -34,6 +34,7 @@ _decode = msgspec.json.Decoder().decode
 class Decoder:
     """See dialects.base.Decoder."""
 
+    choice_keys = CHOICE_KEYS
     __slots__ = ("_id", "_message", "_out", "_repeats", "_started", "_turns", "_whole", "complete")
 
     def __init__(self) -> None:
@@ -163,16 +164,10 @@ class Decoder:
         if turn is None:
             turn = self._turns[index] = Turn(index, self._id, self._whole, self._out)
         path: Path = ("choices", place)
-        key = "delta" if choice.get("delta") else "message"
-        said = choice.get(key)
-        if said:
-            self._message.read(turn, mapping(said, key), (*path, key), document)
-        logprobs = choice.get("logprobs")
-        if logprobs:
-            self._message.logprobs(turn, mapping(logprobs, "logprobs"), (*path, "logprobs"))
-        if choice.keys() - CHOICE_KEYS:
+        self.said(turn, choice, path, document)
+        if choice.keys() - self.choice_keys:
             for name in choice:
-                if name not in CHOICE_KEYS:
+                if name not in self.choice_keys:
                     leaves(choice[name], (*path, name), index, self._out)
         if choice.get("error"):
             self._fail({"error": choice["error"]}, choice["error"])
@@ -182,6 +177,16 @@ class Decoder:
             if not isinstance(finish, str):
                 raise UpstreamMalformed("the upstream's finish_reason is not a string")
             turn.finish(STOPS.get(finish.lower(), "other"), finish, _finish_extras(choice, finish))
+
+    def said(self, turn: Turn, choice: dict[str, Any], path: Path, document: dict[str, Any]) -> None:
+        """What a choice says: its delta or message, and the logprobs of that."""
+        key = "delta" if choice.get("delta") else "message"
+        held = choice.get(key)
+        if held:
+            self._message.read(turn, mapping(held, key), (*path, key), document)
+        logprobs = choice.get("logprobs")
+        if logprobs:
+            self._message.logprobs(turn, mapping(logprobs, "logprobs"), (*path, "logprobs"))
 
 
 def _finish_extras(choice: dict[str, Any], finish: str) -> Extras:

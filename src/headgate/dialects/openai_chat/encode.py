@@ -30,6 +30,7 @@ from headgate.dialects.openai_chat.shown import (
     finish_word,
     image,
     legacy,
+    logprobs_of,
     native,
     text_extras,
 )
@@ -231,7 +232,7 @@ class Encoder:
         elif event.kind == "thinking":
             self._thought(choice, part, text)
         elif event.kind == "refusal":
-            self._chunk(choice.index, b'{"refusal":%b}' % _encode(text), more=_logprobs(event, b"refusal"))
+            self._chunk(choice.index, b'{"refusal":%b}' % _encode(text), more=logprobs_of(event, "refusal"))
         elif event.kind in ("tool_call", "custom_call"):
             part.said = True
             self._argued(choice, part, text)
@@ -259,7 +260,7 @@ class Encoder:
             self._chunk(choice.index, b'{"audio":{"transcript":%b}}' % _encode(event.text))
         elif event.text or event.logprobs:
             choice.length += len(event.text)
-            self._chunk(choice.index, b'{"content":%b}' % _encode(event.text), more=_logprobs(event, b"content"))
+            self._chunk(choice.index, b'{"content":%b}' % _encode(event.text), more=logprobs_of(event, "content"))
         if event.citations:
             found = []
             for citation in event.citations:
@@ -392,10 +393,3 @@ _HANDLERS: dict[type, Any] = {
     UsageSeen: Encoder._usage_seen,
     Failed: Encoder._fail,
 }
-
-
-def _logprobs(event: PartDelta, key: bytes) -> bytes:
-    if not event.logprobs:
-        return b""
-    both = {"content": None, "refusal": None, key.decode(): list(event.logprobs)}
-    return _encode(both)

@@ -22,8 +22,8 @@ from headgate.errors import BadRequest
 from headgate.model.events import Path
 
 _AT = re.compile(r" - at `\$?\.?(.*)`$")
-_RANGES = {"max_completion_tokens": (0, 2**31), "max_tokens": (0, 2**31), "n": (1, 1024)}
-"""What is counted with must be countable."""
+MOST_TOKENS, MOST_CHOICES = 2**31, 1024
+"""Bounds of what is counted with. A number beyond them is no reason to refuse: the upstream judges it."""
 _NOTHING = (b"null", b"[]", b"")
 
 
@@ -101,21 +101,27 @@ def head(body: bytes) -> Head:
     stream = bool(read.stream)
     options = read.stream_options
     cap = read.max_completion_tokens if read.max_completion_tokens is not None else read.max_tokens
-    for name, (least, most) in _RANGES.items():
-        value = getattr(read, name)
-        if value is not None and not least <= value <= most:
-            raise BadRequest(f"{name} must be from {least} to {most}", param=name)
     return Head(
         model=read.model or "",
         stream=stream,
-        max_output=cap,
-        n=read.n or 1,
+        max_output=countable_cap(cap),
+        n=countable(read.n),
         include_usage=not stream or (options is not None and bool(options.include_usage)),
         tools=_some(read.tools) or _some(read.functions),
         objects=objects,
         stores=bool(read.store),
         body=body,
     )
+
+
+def countable_cap(cap: int | None) -> int | None:
+    """A cap to reckon with: none for a negative number, at most MOST_TOKENS."""
+    return None if cap is None or cap < 0 else min(cap, MOST_TOKENS)
+
+
+def countable(choices: int | None) -> int:
+    """A number of choices to reckon with: from 1 to MOST_CHOICES."""
+    return min(max(choices or 1, 1), MOST_CHOICES)
 
 
 def _some(raw: msgspec.Raw | UnsetType) -> bool:
@@ -145,7 +151,7 @@ def edits(head: Head, target: Target) -> list[Edit]:
     if accepts.max_tokens_field is not None and head.max_output is not None:
         made += _cap(head, accepts.max_tokens_field)
     if accepts.drop:
-        _refused(head.body, target)
+        refuse_dropped(head.body, target)
     roles = not accepts.developer_role and b'"developer"' in head.body
     ids = accepts.tool_id != "any" and b'"tool_call' in head.body
     if roles or ids:
@@ -161,7 +167,7 @@ def _cap(head: Head, wanted: str) -> Iterator[Edit]:
         yield Edit(name="output_cap", path=(wanted,), value=b"%d" % (head.max_output or 0))
 
 
-def _refused(body: bytes, target: Target) -> None:
+def refuse_dropped(body: bytes, target: Target) -> None:
     """Refuses a body with a member that the target is known to refuse."""
     if not any(b'"%s"' % name.encode() in body for name in target.accepts.drop):
         return

@@ -71,7 +71,7 @@ def read(json: Member) -> Prompt:
     messages = listing(json.get("messages"), "messages")
     cap = whole(json, "max_completion_tokens")
     prompt = Prompt(
-        model=string(json.get("model"), "model"),
+        model=text(json, "model", "") or "",
         family="openai",
         messages=History().read(messages),
         max_tokens=cap if cap is not None else whole(json, "max_tokens"),

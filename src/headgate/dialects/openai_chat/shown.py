@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from headgate.dialects.base import Ask, Json
 from headgate.dialects.openai_chat.tables import FINISHES, UNSAID
-from headgate.model.events import Stop
+from headgate.model.events import PartDelta, Stop
 from headgate.model.prompt import Citation, Extras, Loss
 
 
@@ -68,3 +70,10 @@ def native(name: str, extras: Extras) -> list[Loss]:
         Loss(f"answer.{name or 'native'}", f"only {family} has it", fields.get("item", fields))
         for family, fields in extras.items()
     ]
+
+
+def logprobs_of(event: PartDelta, key: str) -> bytes:
+    """A chunk's `logprobs` (JSON), b"" for none. `key`: content or refusal."""
+    if not event.logprobs:
+        return b""
+    return msgspec.json.encode({"content": None, "refusal": None, key: list(event.logprobs)})
