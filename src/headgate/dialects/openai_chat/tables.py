@@ -246,7 +246,6 @@ EXTRA_FIELDS = frozenset(
         "min_tokens",
         "repetition_penalty",
         "length_penalty",
-        "best_of",
         "stop_token_ids",
         "ignore_eos",
         "skip_special_tokens",
@@ -262,9 +261,6 @@ EXTRA_FIELDS = frozenset(
         "separate_reasoning",
         "safety_model",
         "context_length_exceeded_behavior",
-        "echo",
-        "extra_body",
-        "preset_id",
     )
 )
 """Members of a request that only this API's speakers know: written back from extras["openai"], as they came."""
