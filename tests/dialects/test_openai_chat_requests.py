@@ -46,6 +46,7 @@ from headgate.model.prompt import (
 from oracles import openai_chat as oracle
 
 ASK = Ask(id="req_1", model="m", created=1)
+CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
 def read(*messages: Json, **more: Any) -> Prompt:
@@ -217,8 +218,9 @@ def test_geminis_signature_of_a_call_comes_back() -> None:
     signed = {**call, "extra_content": {"google": {"thought_signature": "s"}}}
     detail = {"type": "reasoning.encrypted", "data": "s", "id": "a", "format": "google-gemini-v1", "index": 0}
     want = ToolCall(id="a", name="f", arguments="{}", extras={"google": {"thoughtSignature": "s"}})
-    assert parts({"role": "assistant", "tool_calls": [signed]}) == [want]
-    assert parts({"role": "assistant", "tool_calls": [call], "reasoning_details": [detail]}) == [want]
+    result = {"role": "tool", "tool_call_id": "a", "content": "1"}
+    assert parts({"role": "assistant", "tool_calls": [signed]}, result)[0] == want
+    assert parts({"role": "assistant", "tool_calls": [call], "reasoning_details": [detail]}, result)[0] == want
 
 
 @pytest.mark.parametrize(
@@ -277,6 +279,19 @@ def test_unknown_members_are_kept() -> None:
         ),
         ({"model": "m", "messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
         ({"model": "m", "messages": [{"role": "tool", "tool_call_id": "a"}]}, "messages[0].tool_call_id"),
+        ({"model": "m", "messages": [{"role": "assistant", "tool_calls": [CALL]}]}, "messages[0].tool_calls"),
+        (
+            {
+                "model": "m",
+                "messages": [
+                    {"role": "user", "content": "x"},
+                    {"role": "assistant", "tool_calls": [CALL]},
+                    {"role": "user", "content": "never mind"},
+                    {"role": "tool", "tool_call_id": "a", "content": "1"},
+                ],
+            },
+            "messages[1].tool_calls",
+        ),
         ({"model": "m", "messages": [], "temperature": "hot"}, "temperature"),
         ({"model": "m", "messages": [], "max_tokens": 1.5}, "max_tokens"),
         ({"model": "m", "messages": [], "stop": [1]}, "stop[0]"),

@@ -2,12 +2,13 @@
 
 Rules of this file:
 - Content is a string, null, or a list of typed parts. Parts in other APIs' forms that clients send here (Mistral's
-  `thinking` and `document_url`, Anthropic's tool_use, tool_result, image) are read as what they mean; an unknown
-  one is carried as `Native`.
-- Thoughts of earlier turns come as `reasoning_details`, `reasoning_content` or `reasoning`; said in both, they
-  count once.
-- A tool message must answer a call of an assistant message before it, and takes that call's name. Calls without an
-  id (and `function_call`, which never had one) get one made of name and place, and are answered in order.
+  `thinking` and `document_url`, Anthropic's tool_use, tool_result, image) are read as what they mean; an unknown one
+  is carried as `Native`.
+- Thoughts of earlier turns come as `reasoning_details`, `reasoning_content` or `reasoning`; said in both, they count
+  once.
+- Every call is answered by a tool message before anything else is said. A tool message must answer a call of an
+  assistant message before it, and takes that call's name. Calls without an id (and `function_call`, which never had
+  one) get one made of name and place, and are answered in order.
 """
 
 from __future__ import annotations
@@ -71,12 +72,31 @@ class History:
         self._open: list[tuple[str, str]] = []
         """(id, name) of calls that have no answer yet, in order."""
         self._made: set[str] = set()
+        self._old: set[str] = set()
+        """Ids made for `function_call`, which needs no answer."""
 
     def read(self, messages: list[Any]) -> list[Message]:
         found: list[Message] = []
+        asked = 0
+        """Where the last message stands that called tools."""
         for index, item in enumerate(messages):
-            found += self._message(mapping(item, f"messages[{index}]"), index)
+            waiting = {id for id, _ in self._open} - self._old
+            read = self._message(mapping(item, f"messages[{index}]"), index)
+            found += read
+            if read[0].role != "tool":
+                self._answered(waiting, asked)
+            asked = index if read[-1].role == "assistant" else asked
+        self._answered({id for id, _ in self._open} - self._old, asked)
         return found
+
+    def _answered(self, waiting: set[str], asked: int) -> None:
+        """Every call is answered before anything else is said: the API demands it, and so do all others."""
+        missing = [id for id, _ in self._open if id in waiting]
+        if missing:
+            raise BadRequest(
+                f"messages[{asked}] calls tools: a tool message must follow for each call; missing: {', '.join(missing)}",
+                param=f"messages[{asked}].tool_calls",
+            )
 
     def _message(self, item: Member, index: int) -> list[Message]:
         path = f"messages[{index}]"
@@ -147,7 +167,9 @@ class History:
         if legacy is not None and legacy.get("name"):
             here = f"messages[{index}].function_call"
             name = string(legacy.get("name"), f"{here}.name")
-            yield self._call("", name, _arguments(legacy.get("arguments"), False, here), False, index * 1000, {})
+            old = self._call("", name, _arguments(legacy.get("arguments"), False, here), False, index * 1000, {})
+            self._old.add(old.id)
+            yield old
 
     def _call(self, id: str, name: str, arguments: str, custom: bool, place: int, extras: Extras) -> ToolCall:
         if not id:
