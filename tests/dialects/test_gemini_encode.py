@@ -114,8 +114,8 @@ def test_any_answer_is_told(framing: str, events: list[Event]) -> None:
         assert read.usage == {**(expected.usage or {}), "cache_write": 0}  # the API has no count of what was written
 
 
-@settings(max_examples=60, deadline=None)
-@given(events=sequences(max_choices=1))
+@settings(max_examples=250, deadline=None)
+@given(events=sequences(("thinking", "thinking", "text", "tool_call"), max_choices=1))
 def test_thoughts_and_calls_come_back_with_their_opaque_values(events: list[Event]) -> None:
     """What a client sends back of a streamed or a whole answer gives the thoughts and calls that were told, each with the
     values that their own family needs."""
@@ -129,8 +129,11 @@ def test_thoughts_and_calls_come_back_with_their_opaque_values(events: list[Even
     for contents in (streams, wholes):
         read = [part for _, part in flat(DIALECT.read({"contents": contents if contents[0]["parts"] else []}))]
         carried = [part.extras for part in read if isinstance(part, Thinking | ToolCall)]
+        thoughts = [(part.text, part.extras) for part in read if isinstance(part, Thinking)]
         for item in kept:
             assert item.extras in carried
+            if item.kind == "thinking" and "google" not in item.extras:
+                assert (item.text, item.extras) in thoughts  # a signature covers its own text, and no other
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)

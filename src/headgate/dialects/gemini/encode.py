@@ -41,6 +41,10 @@ from .sources import grounding
 from .tables import FAMILY, FINISH, FINISH_EXTRAS, STOPS
 from .usage import write_usage
 
+STREAMED = ("text", "thinking", "refusal")
+BOUNDARY: Json = {"text": "", "thought": True, "thoughtSignature": wrap({})}
+"""Ends a thought without a signature where another follows: its carrier must not be taken for both."""
+
 
 class _Part(Struct):
     kind: PartKind
@@ -57,7 +61,7 @@ class _Part(Struct):
 
 
 class _Choice:
-    __slots__ = ("cited", "finished", "logprobs", "malformed", "numbers", "queue")
+    __slots__ = ("bare", "cited", "finished", "logprobs", "malformed", "numbers", "queue")
 
     def __init__(self) -> None:
         self.queue: list[_Part] = []
@@ -67,6 +71,8 @@ class _Choice:
         self.logprobs: list[dict[str, Any]] = []
         self.finished: Finished | None = None
         self.malformed = ""
+        self.bare: _Part | None = None
+        """The thought told last, if it had no signature and nothing was told after it."""
 
 
 class Encoder:
@@ -166,7 +172,10 @@ class Encoder:
         parts: list[Json] = []
         while choice.queue:
             part = choice.queue[0]
-            streams = part.kind in ("text", "thinking", "refusal")
+            streams = part.kind in STREAMED
+            if choice.bare is not None and choice.bare is not part:
+                parts += [BOUNDARY] if part.kind == "thinking" else []
+                choice.bare = None
             if streams and part.pieces:
                 text = "".join(part.pieces)
                 part.shown.append(text)
@@ -177,7 +186,10 @@ class Encoder:
             choice.queue.pop(0)
             if part.cited:
                 choice.cited.append(part)
-            parts += _closing(part, self.losses) if streams else self._whole(choice, part)
+            closing = _closing(part, self.losses) if streams else self._whole(choice, part)
+            if part.kind == "thinking" and not closing:
+                choice.bare = part
+            parts += closing
         return parts
 
     def _whole(self, choice: _Choice, part: _Part) -> list[Json]:
@@ -245,8 +257,8 @@ def finished(candidate: Json, event: Finished, malformed: str, cited: list[_Part
     """The candidate with its end: finish word, sources, and what Google alone tells of it."""
     own = event.extras.get(FAMILY, {})
     word = event.native if STOPS.get(event.native) == _base(event) else FINISH[event.stop]
-    told = own.get("finishReason")
-    candidate["finishReason"] = told if isinstance(told, str) else word
+    unknown = own.get("finishReason")
+    candidate["finishReason"] = unknown if isinstance(unknown, str) else word
     if malformed:
         if event.stop in ("tool_use", "stop"):
             candidate["finishReason"] = "MALFORMED_FUNCTION_CALL"
@@ -290,8 +302,11 @@ def answer(answer: Answer, ask: Ask) -> tuple[Json, list[Loss]]:
             part.cited = item.citations
             if part.cited:
                 cited.append(part)
-            if part.kind in ("text", "thinking", "refusal"):
-                parts += _text(part, losses)
+            if part.kind in STREAMED:
+                written = _text(part, losses)
+                if written and part.kind == "thinking" and parts and parts[-1].keys() == {"text", "thought"}:
+                    parts.append(BOUNDARY)
+                parts += written
             else:
                 written, why = whole(part, losses)
                 parts += written

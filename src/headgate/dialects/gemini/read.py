@@ -91,15 +91,17 @@ def _content(content: Place, reader: PartReader, role: Role | None = None) -> li
             raise BadRequest(f"role {word!r} is not one of user, model", param=content.at("role"))
         role = _ROLES[word or "user"]
     messages: list[Message] = []
+    closed = 0  # parts of the last message that no piece belongs to any more
     parts = content.get("parts")
     for place in parts.items() if parts is not None else ():
         part = reader.part(place)
         mine = _role(role, part)
         if not messages or messages[-1].role != mine:
             messages.append(Message(role=mine, parts=[]))
+            closed = 0
         messages[-1].parts.append(part)
         if reader.closes:
-            _join(messages[-1].parts)
+            closed = _join(messages[-1].parts, closed)
     extras = content.rest(("role", "parts"))
     if extras and messages:
         messages[0].extras = extras
@@ -112,16 +114,13 @@ def _role(role: Role, part: Part) -> Role:
     return "user" if role == "tool" else role
 
 
-def _join(parts: list[Part]) -> None:
-    """If the last part is empty but for its carrier, it closes the pieces of its kind before it."""
+def _join(parts: list[Part], closed: int) -> int:
+    """If the last part is empty but for its carrier, it closes the pieces of its kind before it. How many are closed."""
     last = parts[-1]
-    if not isinstance(last, Thinking | Text) or last.text:
-        return
-    begin = len(parts) - 1
-    while begin > 0:
-        piece = parts[begin - 1]
-        if type(piece) is not type(last) or not isinstance(piece, Thinking | Text) or piece.extras:
-            break
-        begin -= 1
-    last.text = "".join(piece.text for piece in parts[begin:] if isinstance(piece, Thinking | Text))
-    del parts[begin:-1]
+    if isinstance(last, Thinking | Text) and not last.text:
+        begin = len(parts) - 1
+        while begin > closed and type(piece := parts[begin - 1]) is type(last) and not piece.extras:
+            begin -= 1
+        last.text = "".join(piece.text for piece in parts[begin:] if isinstance(piece, Thinking | Text))
+        del parts[begin:-1]
+    return len(parts)
