@@ -16,19 +16,21 @@ import re
 from headgate.dialects.sse import Item
 from headgate.errors import UpstreamMalformed
 
-_MARK = re.compile(rb'["{}\[\]]')
-_STRING_END = re.compile(rb'["\\]')
+_MARK = re.compile(rb'[{}\[\]]|"(?:[^"\\]++|\\.)*+("?)', re.S)
+"""A bracket, or a string: group 1 is empty where its end has not arrived."""
+_STRING_REST = re.compile(rb'(?:[^"\\]++|\\.)*+("?)', re.S)
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
 
 class Parser:
-    __slots__ = ("_array", "_begin", "_buffer", "_closed", "_depth", "_in_string", "_limit", "_scan")
+    __slots__ = ("_array", "_begin", "_buffer", "_closed", "_depth", "_in_string", "_limit", "_scan", "_start")
 
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._start = 0  # where the item under way begins in the buffer
         self._scan = 0  # where the search goes on
-        self._begin = -1  # where the document under way begins in the buffer
+        self._begin = -1  # where its document begins
         self._depth = 0  # brackets open inside the document
         self._in_string = False
         self._array: bool | None = None  # None: nothing but white space so far
@@ -37,22 +39,28 @@ class Parser:
 
     def feed(self, data: bytes) -> list[Item]:
         """The items that these bytes complete."""
-        self._buffer = self._buffer + data if self._buffer else data
+        self._buffer += data
         items: list[Item] = []
         if self._array is None and not self._opened():
             return items
-        while not self._closed and self._array:
+        while self._array and not self._closed:
             item = self._next()
             if item is None:
                 break
             items.append(item)
+        if self._start:
+            del self._buffer[: self._start]
+            self._scan -= self._start
+            self._begin -= self._start if self._begin >= 0 else 0
+            self._start = 0
         if len(self._buffer) > self._limit:
             raise UpstreamMalformed("a document of the upstream's stream is too large")
         return items
 
     def end(self) -> list[Item]:
         """What is left when the body ends: the closing bracket and white space, or a document that was cut off."""
-        rest, self._buffer = self._buffer, b""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
         if not rest:
             return []
         begin = self._begin if self._array else 0
@@ -66,7 +74,7 @@ class Parser:
         """Skips to the first sign; False while there is none."""
         text = self._buffer
         at = 3 if text.startswith(_BOM) else 0
-        if _BOM.startswith(text[:3]) and len(text) < 3:
+        if len(text) < 3 and _BOM.startswith(text):
             return False
         while at < len(text) and text[at] in _SPACE:
             at += 1
@@ -80,16 +88,14 @@ class Parser:
         """The next item; None where its end has not arrived."""
         if self._begin < 0 and not self._begun():
             return None
-        if self._closed:
-            return None
-        buffer = self._buffer
-        end = self._document_end()
+        end = -1 if self._closed else self._document_end()
         if end < 0:
             return None
-        item = Item(buffer[:end], "", buffer[self._begin : end], (self._begin, end))
-        self._buffer = buffer[end:]
-        self._scan, self._begin = 0, -1
-        return item
+        start, begin = self._start, self._begin
+        raw = bytes(self._buffer[start:end])
+        self._start = self._scan = end
+        self._begin = -1
+        return Item(raw, "", raw[begin - start :], (begin - start, end - start))
 
     def _begun(self) -> bool:
         """Finds where the next document begins; sees the array's end."""
@@ -107,31 +113,26 @@ class Parser:
 
     def _document_end(self) -> int:
         """The index after the document, or -1. A document that is no object, array or string ends before "," or "]"."""
-        buffer, at = self._buffer, self._scan
+        buffer = self._buffer
         if buffer[self._begin] not in b'{["':
             return self._atom_end()
         while True:
-            found = (_STRING_END if self._in_string else _MARK).search(buffer, at)
+            found = _STRING_REST.match(buffer, self._scan) if self._in_string else _MARK.search(buffer, self._scan)
             if found is None:
                 self._scan = len(buffer)
                 return -1
-            at, sign = found.end(), buffer[found.start()]
-            if sign == 0x5C:
-                if at == len(buffer):
-                    self._scan = at - 1
+            self._scan = found.end()
+            sign = 0x22 if self._in_string else buffer[found.start()]
+            if sign == 0x22:
+                self._in_string = not found[1]
+                if self._in_string:
                     return -1
-                at += 1
-            elif sign == 0x22:
-                self._in_string = not self._in_string
-                if not self._in_string and self._depth == 0:
-                    return at
             elif sign in b"{[":
                 self._depth += 1
             else:
-                self._depth -= 1
-                if self._depth <= 0:
-                    self._depth = 0
-                    return at
+                self._depth = max(0, self._depth - 1)
+            if self._depth == 0:
+                return self._scan
 
     def _atom_end(self) -> int:
         at = self._scan
