@@ -121,6 +121,8 @@ class Dispatch:
             frames.response.limit(prepared.site.deadlines.first_token)
             held = await self._peek(x, prepared, frames, meter)
             frames.response.limit(None)
+            if x.head is not None and x.head.stream:
+                self._keep(x)
         except UpstreamError as error:
             self._failed(row, error, meter, began)
             if frames is not None:
@@ -174,6 +176,12 @@ class Dispatch:
             headers=[],
         )
 
+    def _keep(self, x: Exchange) -> None:
+        try:
+            self._spool.keep(x.id)
+        except OSError as error:
+            raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
+
     def _open_row(self, x: Exchange, prepared: Prepared) -> AttemptRow:
         assert x.identity is not None and x.head is not None
         site, target = prepared.site, prepared.target
@@ -206,7 +214,7 @@ class Dispatch:
             input_estimate=estimate_tokens(len(prepared.body)),
         )
         try:
-            self._spool.append((opened,))
+            self._spool.begin(opened)
         except OSError as error:
             raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
         return row

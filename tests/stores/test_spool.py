@@ -722,3 +722,33 @@ def test_types_of_records_are_told_apart() -> None:
     records = [*whole(1), rows.opened(), rows.held()]
     assert segment.unframe(segment.frame(records)[:-1]) == records
     assert {type(record) for record in records} >= {AttemptRow, RequestRow}
+
+
+def test_a_request_that_ends_within_a_round_costs_one_line_and_one_that_does_not_is_kept(
+    make: Make, ledger: Ledger, tmp_path: Path
+) -> None:
+    """`begin` writes nothing by itself; the round, or `keep`, does. A crash then finds those that never ended."""
+
+    def told() -> int:
+        return sum(path.read_bytes().count(b'"opened"') for path in (tmp_path / "spool").iterdir())
+
+    spool = make()
+    for number in range(4):
+        spool.begin(rows.opened(f"r{number}"))
+    spool.append(whole(0), ends="r0")
+    assert told() == 0
+    spool.keep("r1")
+    assert told() == 1
+    spool.append(whole(1), ends="r1")
+    spool.sync()
+    assert told() == 3, "r1 was kept, r2 and r3 are under way"
+    spool.append(whole(2), ends="r2")
+    die(spool)
+    again = make()
+    again.feed()
+    assert {id: row.error for id, row in ledger.requests.items()} == {
+        "r0": "",
+        "r1": "",
+        "r2": "",
+        "r3": "gateway_crash",
+    }

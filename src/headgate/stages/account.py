@@ -44,7 +44,7 @@ class Account(Stage):
         held = self._held(x)
         if held is not None:
             records.append(held)
-        self._spool.append(records)
+        self._spool.append(records, ends=x.id)
 
     def _cost(self, attempt: AttemptRow) -> None:
         usage = attempt.usage

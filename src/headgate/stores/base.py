@@ -15,7 +15,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from headgate.model.identity import Identity
-from headgate.model.record import Held, Record
+from headgate.model.record import Held, Opened, Record
 
 
 class KeyRow(Struct, kw_only=True):
@@ -35,8 +35,19 @@ class KeyRow(Struct, kw_only=True):
 
 
 class Spool(Protocol):
-    def append(self, records: Sequence[Record]) -> None:
-        """All of these survive the death of the process when this returns. Raises OSError when the disk refuses."""
+    def begin(self, opened: Opened) -> None:
+        """A request goes upstream. Kept within a fraction of a second, unless it ends before; raises OSError when the disk
+        refuses."""
+        ...
+
+    def keep(self, request_id: str) -> None:
+        """What was begun under this id survives the death of the process when this returns: the first part of its answer is
+        about to be shown. Raises OSError."""
+        ...
+
+    def append(self, records: Sequence[Record], ends: str = "") -> None:
+        """All of these survive the death of the process when this returns. `ends`: the id of the request that is over with
+        them. Raises OSError when the disk refuses."""
         ...
 
     def close(self) -> None: ...

@@ -1,6 +1,8 @@
 """The spool: records leave the hot path by one write to a file; a feed (feed.py) brings them to the ledger from there.
 
 Rules of this file:
+- `begin` only remembers: the thread writes what has not ended by its next round, and `keep` writes before the first
+  part of an answer is shown. So a request that ends within a round costs one write.
 - `append` makes one line (segment.py) and one `os.write`: what it returned from survives the death of the process at
   once, and a power cut after at most `sync_every` seconds. It never waits for the disk, the ledger or another thread's
   work, and never drops: a disk that refuses, or a folder at its bound, is an OSError, and the gateway refuses the
@@ -22,7 +24,7 @@ import structlog
 from msgspec import Struct
 
 from headgate import clock
-from headgate.model.record import Record
+from headgate.model.record import Opened, Record
 
 from . import segment
 from .base import Ledger
@@ -78,21 +80,47 @@ class FileSpool:
         self._size = self._synced = len(segment.MAGIC)
         self._total = segment.total(folder)
         self._fault: OSError | None = None
+        self._begun: dict[str, Opened] = {}
+        """Requests under way that are not on disk: most end before the next round, and then need not be."""
         self._closed = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def append(self, records: Sequence[Record]) -> None:
-        line = segment.frame(records)
-        size = len(line)
+    def begin(self, opened: Opened) -> None:
+        if self._fault is not None or self._closed or self._total > self._bounds.limit:
+            raise self._refusal()
+        self._begun[opened.id] = opened
+
+    def keep(self, request_id: str) -> None:
         with self._lock:
-            if self._fault is not None or self._closed or self._total + size > self._bounds.limit:
-                raise self._refusal()
-            if os.write(self._file, line) != size:
-                self._undo()
-                raise OSError(errno.ENOSPC, "no space left for records", str(self._folder))
-            self._size += size
-            self._total += size
+            opened = self._begun.pop(request_id, None)
+            if opened is not None:
+                self._write(segment.frame((opened,)))
+
+    def append(self, records: Sequence[Record], ends: str = "") -> None:
+        line = segment.frame(records)
+        with self._lock:
+            self._begun.pop(ends, None)
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        """One write; the lock is held."""
+        size = len(line)
+        if self._fault is not None or self._closed or self._total + size > self._bounds.limit:
+            raise self._refusal()
+        if os.write(self._file, line) != size:
+            self._undo()
+            raise OSError(errno.ENOSPC, "no space left for records", str(self._folder))
+        self._size += size
+        self._total += size
+
+    def _keep_all(self) -> None:
+        """What was begun and has not ended since the last round. Lines go out in the order of the events: whoever ends a request
+        takes it from `_begun` under the same lock."""
+        with self._lock:
+            if self._begun and not self._closed:
+                self._write(segment.frame(list(self._begun.values())))
+                self._begun.clear()
 
     def _refusal(self) -> OSError:
         where = str(self._folder)
@@ -111,6 +139,7 @@ class FileSpool:
 
     def sync(self) -> None:
         """Bring what was appended to the disk; begin a new segment after a full or a broken one. Raises OSError."""
+        self._keep_all()
         size = self._size
         if self._fault is None and self._synced < size:
             try:
@@ -174,9 +203,13 @@ class FileSpool:
     def close(self) -> None:
         """Take no more, sync, and feed the ledger the rest. What it does not take now stays for the next start.
         Requests that never ended look like those of a crash, and are closed as such."""
+        if self._closed:
+            return
+        try:
+            self._keep_all()
+        except OSError as error:
+            _log.error("the disk did not take records", error=str(error))
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
         self._stop.set()
         if self._thread is not None:

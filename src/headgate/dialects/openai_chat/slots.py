@@ -54,6 +54,11 @@ def _slot(value: Any, path: Path, role: str, arguments: bool = False) -> Iterato
 def _message(message: Json, path: Path) -> Iterator[TextSlot]:
     role = message.get("role")
     role = role if isinstance(role, str) else ""
+    content = message.get("content")
+    if type(content) is str and len(message) == 2 and role:  # by far the most: a role and a text
+        if content:
+            yield TextSlot(path=(*path, "content"), text=content, role=role)
+        return
     for index, detail in enumerate(_list(message.get("reasoning_details"))):
         if isinstance(detail, dict) and text_key(detail):
             yield from _slot(detail.get(text_key(detail)), (*path, "reasoning_details", index, text_key(detail)), role)

@@ -22,6 +22,8 @@ def _count(holder: dict[str, Any], *names: str) -> int:
         value = holder.get(name)
         if value is None:
             continue
+        if type(value) is int and value >= 0:
+            return value
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
