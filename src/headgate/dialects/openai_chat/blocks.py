@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.dialects.openai_chat.fields import Member, listing, mapping, refuse, string, text
+from headgate.dialects.openai_chat.fields import Member, listing, mapping, refuse, string, text, unsaid
 from headgate.dialects.openai_chat.tables import AUDIO_MIMES
 from headgate.errors import BadRequest
 from headgate.model.prompt import Extras, Media, Native, Part, Refusal, Text, Thinking, ToolCall
@@ -37,7 +37,7 @@ def pieces(content: Any, path: str) -> Iterator[tuple[Any, str]]:
 def extras_besides(item: Member, known: frozenset[str]) -> Extras:
     extras: Extras = {}
     for key, value in item.items():
-        if key not in known and value is not None:
+        if key not in known and not unsaid(value) and value is not False:
             extras.setdefault("anthropic" if key == "cache_control" else "openai", {})[key] = value
     return extras
 

@@ -67,3 +67,8 @@ def inner(holder: Member, key: str, path: str = "") -> Member | None:
     """An object member, None where it is absent or null."""
     value = holder.get(key)
     return None if value is None else mapping(value, f"{path}.{key}" if path else key)
+
+
+def unsaid(value: Any) -> bool:
+    """Whether a member of this value says nothing: null, or empty."""
+    return value is None or (isinstance(value, str | list | dict) and not value)

@@ -1,7 +1,7 @@
 """A chat request as the client wrote it -> Prompt: parameters and tools. Messages are read in `history`.
 
 Rules of this file:
-- A member that is null is one that was not said.
+- A member that is null, or empty and in no table, is one that was not said.
 - Members that no table knows ride in `extras["openai"]` under their own name; nothing is dropped.
 - Names of one thing are one: max_tokens = max_completion_tokens, functions = tools, function_call = tool_choice,
   `any` = required.
@@ -21,6 +21,7 @@ from headgate.dialects.openai_chat.fields import (
     refuse,
     string,
     text,
+    unsaid,
     whole,
 )
 from headgate.dialects.openai_chat.history import History
@@ -97,7 +98,7 @@ def read(json: Member) -> Prompt:
         reasoning=_reasoning(json),
     )
     _tools(json, prompt)
-    extras = {key: value for key, value in json.items() if key not in _READ and value is not None}
+    extras = {key: value for key, value in json.items() if key not in _READ and not unsaid(value)}
     options = inner(json, "stream_options") or {}
     flag(options, "include_usage", "stream_options")
     kept = {key: value for key, value in options.items() if key != "include_usage"}
@@ -168,7 +169,9 @@ def _reasoning(json: Member) -> Reasoning | None:
         kind = text(thinking, "type", "thinking")
         found.enabled = found.enabled if kind is None else kind != "disabled"
         found.budget = whole(thinking, "budget_tokens", "thinking") or found.budget
-        kept["thinking"] = thinking
+        rest = {key: value for key, value in thinking.items() if key not in ("type", "budget_tokens")}
+        if rest:
+            kept["thinking"] = rest
     if found.effort == "none":
         found.enabled = False
     if kept:
@@ -199,7 +202,7 @@ def marks(holder: Member, known: frozenset[str]) -> Extras:
     """Extras of an element: what is not in `known`, Anthropic's cache mark under its own family."""
     extras: Extras = {}
     for key, value in holder.items():
-        if key in known or value is None:
+        if key in known or unsaid(value):
             continue
         family = "anthropic" if key == "cache_control" else "openai"
         extras.setdefault(family, {})[key] = value

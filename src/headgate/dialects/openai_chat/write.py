@@ -158,26 +158,37 @@ class _Writer:
                 self._lose("response_format.json_schema", "this target takes no schema", wanted)
 
     def _reasoning(self, reasoning: Reasoning, json: Json) -> None:
-        own = reasoning.extras.get("openai", {})
-        native = [key for key in ("reasoning", "thinking") if key in own]
-        json.update(self._owned(reasoning.extras, frozenset(("reasoning", "thinking")), "reasoning"))
-        effort = reasoning.effort
-        if "reasoning" in native:  # it holds effort, budget and the rest in OpenRouter's form
+        own = self._owned(reasoning.extras, frozenset(("reasoning", "thinking")), "reasoning")
+        if "reasoning" in own:  # OpenRouter's form holds effort, budget and the rest
+            json["reasoning"] = own["reasoning"]
             return
-        if effort is None and "thinking" not in native:
-            if reasoning.enabled is False:
-                effort = "none"
-            elif reasoning.budget is not None and reasoning.budget >= 0:
-                effort = next((word for limit, word in BUDGETS if reasoning.budget <= limit), "high")
-                self._lose("reasoning.budget", f"written as the effort {effort!r}", reasoning.budget)
-            elif reasoning.enabled:
-                self._lose("reasoning.enabled", "this API has levels, not a switch: the model's own is used", True)
+        effort = reasoning.effort
+        if self.prompt.family == "openai" and reasoning.enabled is not None and effort != "none":
+            kind = "enabled" if reasoning.enabled else "disabled"
+            budget = {} if reasoning.budget is None else {"budget_tokens": reasoning.budget}
+            json["thinking"] = {"type": kind, **budget, **own.get("thinking", {})}
+        elif own:
+            json.update(own)
+        elif effort is None:
+            effort = self._effort(reasoning)
         if effort is not None and effort not in EFFORTS and self.prompt.family != "openai":
             self._lose("reasoning.effort", "no such level here", effort)
         elif effort is not None:
             json["reasoning_effort"] = effort
         if reasoning.show is not None:
             self._lose("reasoning.show", "this API has no such choice", reasoning.show)
+
+    def _effort(self, reasoning: Reasoning) -> str | None:
+        """A level for a budget. A switch is not a level: models that do not reason refuse any, so it is listed instead."""
+        if reasoning.budget is not None and reasoning.budget >= 0 and reasoning.enabled is not False:
+            effort = next((word for limit, word in BUDGETS if reasoning.budget <= limit), "high")
+            self._lose("reasoning.budget", f"written as the effort {effort!r}", reasoning.budget)
+            return effort
+        if reasoning.enabled is not None:
+            self._lose(
+                "reasoning.enabled", "this API has levels, not a switch: the model's own is used", reasoning.enabled
+            )
+        return None
 
     def _extras(self, json: Json) -> None:
         for key, value in self._owned(self.prompt.extras, EXTRA_FIELDS, "").items():
