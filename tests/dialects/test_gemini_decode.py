@@ -5,14 +5,29 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dialects.gemini_answers import answers, at, chunk, decoded, documents, feed, folded, judged, reading, streamed
 from headgate.dialects.gemini import DIALECT
+from headgate.dialects.render import Patched
 from headgate.errors import UpstreamMalformed
-from headgate.model.events import Failed, Finished, PartDelta, PartEnded, PartStarted, Repeat, Started, UsageSeen
+from headgate.model.events import (
+    Event,
+    Failed,
+    Finished,
+    Frame,
+    PartDelta,
+    PartEnded,
+    PartStarted,
+    Repeat,
+    Started,
+    UsageSeen,
+)
+from oracles import gemini as oracle
 
 STOP = {"finishReason": "STOP"}
 OPAQUE = ("thoughtSignature", "mimeType", "id", "role", "language", "outcome", "toolType", "name", "jsonPath")
@@ -64,6 +79,39 @@ def content_strings(document: Any) -> list[tuple[Any, ...]]:
     for index, candidate in enumerate(document.get("candidates", ())):
         walk(candidate.get("content", {}).get("parts", []), ("candidates", index, "content", "parts"))
     return found
+
+
+@pytest.mark.corpus
+def test_guards_can_rewrite_every_answer() -> None:
+    """With every text replaced at its slot, the SDK reads the new texts, calls and thoughts; nothing of the old is left in
+    text, and what repeated it (logprobs, segments of sources) is gone."""
+    for row in answers():
+        render = Patched(hide_usage=False)
+        body = b""
+        for data, frame in decoded(row):
+            raw = b"data: " + data + b"\r\n\r\n" if streamed(row) and data else data
+            span = (6, 6 + len(data)) if streamed(row) and data else (0, len(data))
+            told = Frame(raw=raw, data=data or None, span=span, events=frame.events, repeats=frame.repeats)
+            render.frame(told)
+            render.events([rewritten(event) for event in told.events])
+            body += render.take()
+        read = (oracle.stream if streamed(row) else oracle.whole)(body)
+        before = judged(row)
+        for old, new in zip(before.choices, read.choices, strict=True):
+            assert set(new.text) <= {"Ø"} and bool(new.text) == bool(old.text), row
+            assert set(new.thinking) <= {"Ø"} and bool(new.thinking) == bool(old.thinking), row
+            if b"partialArgs" not in row.reply:
+                assert new.tools == [(name, {"Ø": 1}) for name, _ in old.tools], row
+            assert (new.stop, read.usage) == (old.stop, before.usage), row
+        assert b'"logProbability"' not in body
+        for segment in re.findall(rb'"segment": ?{[^}]*"text": ?("[^"\\]{9,}")', row.reply):
+            assert segment not in body, row
+
+
+def rewritten(event: Event) -> Event:
+    if isinstance(event, PartDelta) and event.text and event.kind != "media":
+        return replace(event, text='{"Ø":1}' if event.kind == "tool_call" else "Ø")
+    return event
 
 
 @pytest.mark.corpus
@@ -333,10 +381,12 @@ def test_usage_is_cumulative_and_inclusive() -> None:
 
 @pytest.mark.parametrize(("model", "billed"), [("gemini-2.5-flash", 1), ("gemini-3-flash-preview", 2)])
 def test_searches_are_counted_as_they_are_billed(model: str, billed: int) -> None:
-    grounding = {"webSearchQueries": ["a", "", "b"]}
+    grounding = {"webSearchQueries": ["a", "", "b"], "groundingChunks": [{"maps": {"uri": "https://maps.example"}}]}
     end = {**chunk({"text": "a"}, groundingMetadata=grounding, **STOP), "usageMetadata": {}, "modelVersion": model}
     events, _ = feed(end)
-    assert [event.usage.requests for event in events if isinstance(event, UsageSeen)] == [{"web_search": billed}]
+    assert [event.usage.requests for event in events if isinstance(event, UsageSeen)] == [
+        {"web_search": billed, "maps": 1}
+    ]
 
 
 def test_sources_in_characters() -> None:

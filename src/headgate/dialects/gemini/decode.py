@@ -16,7 +16,7 @@ Rules of this file:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -42,7 +42,7 @@ from .checks import an_object, count, lists, objects, string, strings
 from .errors import failure
 from .logprobs import read_logprobs
 from .partial import Arguments
-from .sources import citations
+from .sources import citations, segments
 from .tables import (
     CANDIDATE_KEYS,
     DOCUMENT_KEYS,
@@ -206,7 +206,7 @@ class Decoder:
             choice.signature = signature or choice.signature
             if kind == "text":
                 choice.texts.setdefault(choice.number, []).append(text)
-            self._delta(choice, text, Slot((*path, "text")), self._whole, extras)
+            self._delta(choice, text, Slot((*path, "text")) if text else None, self._whole, extras)
         elif part.get("functionCall") is not None:
             self._call(choice, objects(part, "functionCall"), extras, (*path, "functionCall"))
         elif part.get("inlineData") is not None and not thought:
@@ -279,12 +279,15 @@ class Decoder:
         for part, cited in found.items():
             if self._whole or (choice.kind == "text" and part == choice.number):
                 self._events.append(PartDelta(choice=choice.index, part=part, kind="text", citations=tuple(cited)))
-        grounding = objects(candidate, "groundingMetadata")
-        for number, support in enumerate(lists(grounding, "groundingSupports")):
-            if objects(support, "segment").get("text"):
-                path = ("candidates", position, "groundingMetadata", "groundingSupports", number, "segment", "text")
-                for part, _ in texts:
-                    self._repeats.append(Repeat(path=path, choice=choice.index, part=part, kind="drop"))
+        here = {
+            event.part
+            for event in self._events
+            if isinstance(event, PartDelta) and event.slot is not None and event.choice == choice.index
+        }
+        for path in segments(candidate, position):
+            for part, _ in texts:  # "drop" is bound to text of its own frame, if that has any: there, text is shown
+                kind: Literal["text", "drop"] = "text" if part in here and not self._whole else "drop"
+                self._repeats.append(Repeat(path=path, choice=choice.index, part=part, kind=kind))
 
     def _finish(self, choice: _Choice, word: str) -> None:
         self._close(choice)
@@ -326,15 +329,18 @@ class Decoder:
                 )
 
     def _used(self, fields: dict[str, Any]) -> None:
-        """Searches are billed one by one since Gemini 3, before that once for an answer
-        (https://ai.google.dev/gemini-api/docs/google-search)."""
+        """Searches are billed one by one since Gemini 3, before that once for an answer, maps once for an answer
+        (https://ai.google.dev/gemini-api/docs/pricing)."""
         usage = read_usage(fields)
-        searches = 0
+        searches = maps = 0
         for choice in self._choices.values():
-            queries = lists(objects(choice.extras, "groundingMetadata"), "webSearchQueries")
-            searches += sum(1 for query in queries if query)
+            grounding = objects(choice.extras, "groundingMetadata")
+            searches += sum(1 for query in lists(grounding, "webSearchQueries") if query)
+            maps += sum(1 for chunk in lists(grounding, "groundingChunks") if "maps" in an_object(chunk, "a chunk"))
         if searches:
             usage.requests["web_search"] = searches if (generation(self._model) or 3) >= 3 else 1
+        if maps:
+            usage.requests["maps"] = 1
         self._events.append(UsageSeen(usage=usage))
 
     def _show(self, value: Any, path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from headgate.dialects.base import Json
+from headgate.model.events import Path
 from headgate.model.prompt import Citation
 
 from .checks import an_object, count, lists, objects, string
@@ -100,6 +101,14 @@ def _characters(text: str, start: int, end: int) -> tuple[int, int] | None:
         return None
     first = len(data[:start].decode("utf-8", "ignore"))
     return first, first + len(data[start:end].decode("utf-8", "ignore"))
+
+
+def segments(candidate: dict[str, Any], position: int) -> Iterator[Path]:
+    """Where a candidate's supports repeat the answer's text, also that of frames before."""
+    base: Path = ("candidates", position, "groundingMetadata", "groundingSupports")
+    for number, support in enumerate(lists(objects(candidate, "groundingMetadata"), "groundingSupports")):
+        if objects(an_object(support, "groundingSupports"), "segment").get("text"):
+            yield (*base, number, "segment", "text")
 
 
 def grounding(texts: Iterable[tuple[int, str, list[Citation]]]) -> Json:

@@ -108,7 +108,7 @@ LEAST_BUDGET_PRO = 128
 TIERS_UP = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority"}
 MAX_STOPS = 5
 
-_GENERATION = re.compile(r"gemini-(?:live-|robotics-er-)?(\d+(?:\.\d+)?)")
+_GENERATION = re.compile(r"gemini-(?:live-)?(\d+(?:\.\d+)?)")
 _LATEST = re.compile(r"gemini-(?:pro|flash|flash-lite)-latest")
 
 
