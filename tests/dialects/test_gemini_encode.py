@@ -26,6 +26,7 @@ from dialects.gemini_answers import (
 from headgate.dialects import carrier, json_array, sse
 from headgate.dialects.base import Target
 from headgate.dialects.gemini import DIALECT
+from headgate.errors import UpstreamMalformed
 from headgate.model.events import (
     Event,
     Failed,
@@ -41,6 +42,7 @@ from headgate.model.prompt import Citation, Thinking, ToolCall, flat
 from headgate.model.usage import Usage
 from oracles import ReadChoice, Reading
 from oracles import gemini as oracle
+from recordings import recordings
 
 FRAMINGS = ("sse", "json-array", "whole")
 
@@ -431,3 +433,42 @@ def test_the_same_conversation_goes_on_with_google() -> None:
     made = DIALECT.write(DIALECT.read(echo), Target(model="gemini-3-pro-preview", provider="p"))
     call = made.json["contents"][1]["parts"][0]
     assert (call["functionCall"]["args"], call["thoughtSignature"]) == (arguments('{"a":1}'), "MQ==")
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", ["openai_chat", "anthropic_messages", "openai_responses"])
+def test_other_dialects_recorded_answers(name: str) -> None:
+    """Told to Google's clients, in every framing: the SDK reads the texts, thoughts, calls and counts that were told."""
+    module = pytest.importorskip(f"headgate.dialects.{name}")
+    seen = 0
+    for row in [*recordings(name)][::7]:
+        if row.status >= 300 or not (row.sse or isinstance(row.document, dict)):
+            continue
+        decoder = module.DIALECT.decoder()
+        parser = sse.Parser()
+        try:
+            if row.sse:
+                items = [*parser.feed(row.reply), *parser.end()]
+                batches = [decoder.feed(item.event, item.data).events for item in items if item.data is not None]
+                events = [event for batch in (*batches, decoder.end()) for event in batch]
+            else:
+                events = list(decoder.whole(row.reply).events)
+        except UpstreamMalformed:
+            continue  # that dialect's own matter
+        answer = told(events)
+        if answer.failed is not None:
+            continue
+        seen += 1
+        for framing in FRAMINGS:
+            read, losses = shown(events, framing)
+            unsaid = [loss.value["name"] for loss in losses if loss.what == "answer.tool_call"]
+            for index, choice in enumerate(answer.choices):
+                got = read.choices[index] if index < len(read.choices) else ReadChoice()
+                calls = [part for part in choice.parts if part.kind in ("tool_call", "custom_call")]
+                assert [name for name, _ in got.tools] == [part.name for part in calls if part.name not in unsaid], row
+                assert got.text == "".join(x.text for x in choice.parts if x.kind in ("text", "refusal")), row
+                assert got.thinking == "".join(x.text for x in choice.parts if x.kind == "thinking"), row
+            if answer.usage is not None and read.usage is not None:
+                assert read.usage["input"] == answer.usage.input, row
+                assert read.usage["output"] == answer.usage.output, row
+    assert seen > 50
