@@ -232,7 +232,7 @@ class Dispatch:
             for frame in batch:
                 meter.observe(frame.events)
                 size += len(frame.raw)
-            content = any(has_content(frame.events) for frame in batch)
+            content = frames.whole or any(has_content(frame.events) for frame in batch)
             if meter.failed is not None and not any(has_content(frame.events) for frame in held):
                 if not self._last_word(x, prepared):
                     raise _told(meter.failed.message, meter.failed.status, meter.failed.code, meter.failed.type)

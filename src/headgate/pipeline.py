@@ -35,44 +35,56 @@ class Pipeline:
         self, stages: Sequence[Stage], dispatch: Dispatch, remember: Callable[[str, Iterable[tuple[str, bytes]]], None]
     ) -> None:
         self.stages = tuple(stages)
+        self._starts = tuple(stage for stage in stages if type(stage).start is not Stage.start)
+        self._filters = tuple(stage for stage in reversed(stages) if type(stage).filter is not Stage.filter)
+        self.ends = tuple(stage for stage in stages if type(stage).finish is not Stage.finish)
+        """The stages that have something to finish."""
         self.dispatch = dispatch
         self.remember = remember
 
     async def start(self, x: Exchange) -> Flow:
         """The answer, committed. Raises HeadgateError; then the exchange is finished already."""
-        entered: list[Stage] = []
+        at: Stage = self.stages[0]
         try:
-            for stage in self.stages:
-                entered.append(stage)
-                await stage.start(x)
+            for at in self._starts:
+                await at.start(x)
+            at = self.stages[-1]
             served = await self.dispatch(x)
         except BaseException as error:
             known = told(error, x)
             x.error = known
-            finish(x, entered, outcome_of(error), known.status)
+            finish(x, self._entered(at), outcome_of(error), known.status)
             if isinstance(error, Exception):
                 raise known from error
             raise
         return Flow(self, x, served)
 
+    def _entered(self, last: Stage) -> list[Stage]:
+        """The stages up to this one that have something to finish."""
+        reached = self.stages[: self.stages.index(last) + 1]
+        return [stage for stage in self.ends if stage in reached]
+
+    def filters(self, x: Exchange) -> list[Filter]:
+        """This answer's filters, in the order in which events meet them."""
+        return [made for stage in self._filters if (made := stage.filter(x)) is not None]
+
     async def authenticate(self, x: Exchange) -> list[Stage]:
         """The stages up to and with authentication, for routes that dispatch does not serve; they are to be finished."""
-        entered: list[Stage] = []
+        at: Stage = self.stages[0]
         try:
-            for stage in self.stages:
-                entered.append(stage)
-                await stage.start(x)
+            for at in self._starts:
+                await at.start(x)
                 if x.identity is not None:
                     break
         except HeadgateError as error:
             x.error = error
-            finish(x, entered, outcome_of(error), error.status)
+            finish(x, self._entered(at), outcome_of(error), error.status)
             raise
-        return entered
+        return self._entered(at)
 
     async def decide(self, x: Exchange) -> None:
         """The stages alone, for explain and for requests that dispatch does not serve. Does not finish."""
-        for stage in self.stages:
+        for stage in self._starts:
             await stage.start(x)
 
 
@@ -85,7 +97,7 @@ class Flow:
         self._served = served
         self._frames = served.frames
         self._pending: list[Frame] = served.held
-        self._filters: list[Filter] = [f for stage in reversed(pipeline.stages) if (f := stage.filter(x)) is not None]
+        self._filters: list[Filter] = pipeline.filters(x)
         self._render: Render = pipeline.dispatch.render(x, served, filtered=bool(self._filters))
         self._remember = Remember() if served.undo is not None else None
         self._withheld = b""
@@ -195,7 +207,7 @@ class Flow:
             filter_.end()
         served = self._served
         close_row(served.row, served.meter, served.began, outcome, ended=ended or self._frames.decoder.complete)
-        finish(self.x, self._pipeline.stages, outcome, status)
+        finish(self.x, self._pipeline.ends, outcome, status)
 
 
 def finish(x: Exchange, entered: Sequence[Stage], outcome: Outcome, status: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.dialects import carrier, splice
 from headgate.dialects.base import Accepts, Dialect, Target, Written
@@ -16,9 +17,30 @@ from headgate.errors import BadRequest, NotFound
 from headgate.model.exchange import Exchange
 from headgate.model.prompt import Loss, Prompt
 from headgate.model.route import RouteTarget
-from headgate.net import Call, Fetch
+from headgate.net import Call, Fetch, Headers
 from headgate.providers.base import Endpoint, Site
 from headgate.providers.site import call_headers, url
+
+WAYS = 4096
+"""Remembered; clients can name any model of a provider, so the number is bounded."""
+DEFAULT_CAP = 4096
+"""Output tokens, where a dialect demands a cap, the client gave none and the model's own is not known."""
+
+
+class Way(Struct, kw_only=True):
+    """From one client dialect to one target."""
+
+    site: Site
+    endpoint: Endpoint
+    dialect: Dialect
+    same: bool
+    state: bool
+    goal: Target
+    path: str
+    upward: frozenset[bytes]
+    headers: tuple[tuple[bytes, bytes], ...]
+    authenticated: Headers | None = None
+    """The headers with credentials, where these never change."""
 
 
 class Prepared(Struct, kw_only=True):
@@ -26,7 +48,7 @@ class Prepared(Struct, kw_only=True):
 
     target: RouteTarget
     site: Site
-    endpoint: Endpoint
+    way: Way
     dialect: Dialect
     same: bool
     body: bytes
@@ -54,50 +76,87 @@ class Prepare:
         self._fetch = fetch
         self._max_output = max_output
         self._restore = restore
+        self._ways: dict[tuple[object, ...], Way] = {}
 
     def __call__(self, x: Exchange, target: RouteTarget) -> Prepared:
         """What goes to this target. Raises Refused for what it cannot take."""
+        way = self.way(x, target)
+        head = x.head
+        assert head is not None
+        if head.state and not way.state:
+            raise BadRequest(
+                f"{way.site.name} keeps no state that this request refers to or asks for: send the whole conversation",
+                code="state_not_supported",
+                param="previous_response_id",
+            )
+        if not way.same or carrier.MAGIC in x.body:
+            return self._cross(x, target, way)
+        edits = way.dialect.edits(head, way.goal)
+        if x.request.model:  # named in the path: whether the body names one too, nobody has read
+            edits = [replace(edit, present=False) for edit in edits]
+        if x.edits:
+            edits = [*edits, *x.edits]
+        return Prepared(
+            target=target,
+            site=way.site,
+            dialect=way.dialect,
+            same=True,
+            body=splice.apply(x.body, edits),
+            edits=[edit.name for edit in edits],
+            losses=[],
+            way=way,
+        )
+
+    def way(self, x: Exchange, target: RouteTarget) -> Way:
+        """All that is the same for every request of this client dialect to this target."""
+        key = (target, x.dialect.name, x.request.operation, bool(x.head and x.head.stream), x.request.framing)
+        way = self._ways.get(key)
+        if way is None:
+            if len(self._ways) >= WAYS:
+                self._ways.clear()
+            way = self._ways[key] = self._way(x, target)
+        return way
+
+    def _way(self, x: Exchange, target: RouteTarget) -> Way:
         site = self.sites.get(target.site)
         if site is None:
             raise NotFound(f"the provider {target.site!r} is not configured", code="model_not_found", param="model")
         endpoint = site.endpoint(target.dialect or x.dialect.name)
         dialect = self._dialects[endpoint.dialect]
-        maximum = self._max_output(site.name, target.model)
+        same = dialect is x.dialect
+        accepts = endpoint.accepts
+        if same and accepts.verbatim:
+            accepts = Accepts(stream_usage=accepts.stream_usage)
         goal = Target(
             model=target.model,
             provider=site.provider.name,
-            accepts=endpoint.accepts,
-            default_max_tokens=maximum or 4096,
+            accepts=accepts,
+            default_max_tokens=self._max_output(site.name, target.model) or DEFAULT_CAP,
         )
-        assert x.head is not None
-        if x.head.state and (dialect is not x.dialect or not endpoint.accepts.state):
-            raise BadRequest(
-                f"{site.name} keeps no state that this request refers to or asks for: send the whole conversation",
-                code="state_not_supported",
-                param="previous_response_id",
-            )
-        if dialect is x.dialect and carrier.MAGIC not in x.body:
-            if endpoint.accepts.verbatim:
-                goal = msgspec.structs.replace(goal, accepts=Accepts(stream_usage=endpoint.accepts.stream_usage))
-            edits = [*dialect.edits(x.head, goal), *x.edits]
-            if x.request.model:  # named in the path: whether the body names one too, nobody has read
-                edits = [msgspec.structs.replace(edit, present=False) for edit in edits]
-            body = splice.apply(x.body, edits)
-            names = [edit.name for edit in edits]
-            return Prepared(
-                target=target,
-                site=site,
-                endpoint=endpoint,
-                dialect=dialect,
-                same=True,
-                body=body,
-                edits=names,
-                losses=[],
-            )
-        return self._cross(x, target, site, endpoint, goal)
+        operation, stream = x.request.operation, bool(x.head and x.head.stream)
+        path = ""
+        if same or operation == "generate":  # a foreign count is estimated, not asked for
+            path = url(site, endpoint, dialect.path(target.model, operation, stream), operation, target.model, stream)
+        if same and stream and x.request.framing == "json-array":
+            path = path.replace("?alt=sse", "").replace("&alt=sse", "")
+        return Way(
+            site=site,
+            endpoint=endpoint,
+            dialect=dialect,
+            same=same,
+            state=same and endpoint.accepts.state,
+            goal=goal,
+            path=path,
+            upward=frozenset(name.encode() for name in dialect.up_headers) if same else frozenset(),
+            headers=(
+                (b"content-type", b"application/json"),
+                (b"accept", b"text/event-stream" if stream else b"application/json"),
+                (b"accept-encoding", b"identity"),
+            ),
+        )
 
-    def _cross(self, x: Exchange, target: RouteTarget, site: Site, endpoint: Endpoint, goal: Target) -> Prepared:
-        dialect = self._dialects[endpoint.dialect]
+    def _cross(self, x: Exchange, target: RouteTarget, way: Way) -> Prepared:
+        site, dialect, goal = way.site, way.dialect, way.goal
         assert x.head is not None and x.identity is not None and x.route is not None
         prompt = x.dialect.read(x.request_json())
         prompt.model = target.model
@@ -114,7 +173,7 @@ class Prepare:
         return Prepared(
             target=target,
             site=site,
-            endpoint=endpoint,
+            way=way,
             dialect=dialect,
             same=False,
             body=msgspec.json.encode(written.json),
@@ -126,29 +185,22 @@ class Prepare:
 
     async def call(self, x: Exchange, prepared: Prepared) -> Call:
         """The HTTP request of an attempt, authenticated."""
-        assert x.head is not None
-        site, endpoint, dialect = prepared.site, prepared.endpoint, prepared.dialect
-        operation, stream = x.request.operation, x.head.stream
-        path = url(
-            site,
-            endpoint,
-            dialect.path(prepared.target.model, operation, stream),
-            operation,
-            prepared.target.model,
-            stream,
-        )
-        if prepared.same and stream and x.request.framing == "json-array":
-            path = path.replace("?alt=sse", "").replace("&alt=sse", "")
-        upward = dialect.up_headers if prepared.same else frozenset()
-        client = [(n, v) for n, v in x.request.headers if n.decode("latin-1") in upward]
-        headers = [
-            *await call_headers(site, endpoint, self._fetch, client),
-            (b"content-type", b"application/json"),
-            (b"accept", b"text/event-stream" if stream else b"application/json"),
-            (b"accept-encoding", b"identity"),
-        ]
+        way, site = prepared.way, prepared.site
+        upward = way.upward
+        client = [pair for pair in x.request.headers if pair[0] in upward] if upward else []
+        own = way.authenticated
+        if own is None or client:
+            own = await call_headers(site, way.endpoint, self._fetch, client)
+            if not client and (way.endpoint.auth or site.provider.auth).static:
+                way.authenticated = own
+        headers = [*own, *way.headers]
         if x.trace_id:
             headers.append((b"traceparent", f"00-{x.trace_id}-{x.span_id}-01".encode()))
         return Call(
-            method="POST", origin=site.origin, path=path, headers=headers, body=prepared.body, deadlines=site.deadlines
+            method="POST",
+            origin=site.origin,
+            path=way.path,
+            headers=headers,
+            body=prepared.body,
+            deadlines=site.deadlines,
         )

@@ -115,6 +115,11 @@ class Finder:
             live = min(live, begin)
         return live
 
+    def none(self, hay: Haystack) -> bool:
+        """Whether it is sure, after one search, that nothing is found: the answer for nearly all texts."""
+        size = len(hay)
+        return all(root.expression is not None and root.expression.first(hay, 0, size)[0] < 0 for root in self._roots)
+
     def find(self, hay: Haystack, start: int, limit: int, resume: dict[int, int], base: int = 0) -> list[Found]:
         """All matches that begin in start ≤ begin < limit, in order. `resume` holds where each guard's last match ended
         (counted from `base` before the haystack) and is brought up to date."""

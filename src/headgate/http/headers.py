@@ -42,8 +42,8 @@ def reply_headers(x: Exchange, flow: Flow) -> Headers:
         names = sorted({loss.what for loss in x.losses})
         listed = names[:_SHOWN_LOSSES] + ([f"+{len(names) - _SHOWN_LOSSES}"] if len(names) > _SHOWN_LOSSES else [])
         headers.append((b"x-headgate-losses", _safe(", ".join(listed))))
-    shown = sorted({finding.guard for finding in x.findings if finding.mode != "observe"})
-    if shown:
+    if x.findings:
+        shown = sorted({finding.guard for finding in x.findings if finding.mode != "observe"})
         headers.append((b"x-headgate-findings", _safe(", ".join(shown))))
     return headers
 

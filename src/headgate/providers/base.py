@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from msgspec import Struct, field
 
@@ -37,6 +37,9 @@ class Credential(Struct, frozen=True, kw_only=True):
 
 
 class Auth(Protocol):
+    static: ClassVar[bool]
+    """The headers of a credential never change: they may be kept."""
+
     async def headers(self, credential: Credential, fetch: Fetch) -> Headers:
         """The headers that authenticate a call. Static flows return at once; others may fetch a token, and keep it."""
         ...
@@ -44,6 +47,8 @@ class Auth(Protocol):
 
 class Bearer(Struct, frozen=True):
     """`Authorization: Bearer KEY`, or another header with another prefix."""
+
+    static: ClassVar[bool] = True
 
     header: str = "authorization"
     prefix: str = "Bearer "

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from headgate import clock
@@ -32,6 +33,8 @@ class _Kept:
 
 class TokenExchange:
     """`ask` makes the call that buys a token, `read` takes token and life (seconds) from the answer's body."""
+
+    static: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -32,8 +32,16 @@ class GuardInput(Stage):
         if self._texts is None and self._arguments is None:
             return
         json = x.request_json()
+        slots = list(x.dialect.slots(json))
+        if (
+            self._texts is not None
+            and all(slot.kind == "text" for slot in slots)
+            and self._texts.none_in([s.text for s in slots])
+        ):
+            x.trail.note(self.name, "clean")
+            return
         findings: list[Finding] = []
-        for slot in x.dialect.slots(json):
+        for slot in slots:
             if slot.kind == "arguments":
                 if self._arguments is None:
                     continue

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from headgate.model.exchange import Exchange
 
@@ -104,46 +105,76 @@ def _encode(value: Any, **_: Any) -> str:
     return msgspec.json.encode(value, enc_hook=str).decode()
 
 
+class _Line(Struct, kw_only=True, omit_defaults=True):
+    """What is told of a request. Empty fields are left out."""
+
+    event: str
+    at: float
+    request: str
+    outcome: str | None
+    status: int
+    method: str
+    path: str
+    dialect: str
+    tenant: str = ""
+    key: str = ""
+    model: str = ""
+    stream: bool = False
+    provider: str = ""
+    target: str = ""
+    attempts: int = 0
+    cost_nanos: int | None = None
+    input: int | None = None
+    output: int | None = None
+    estimated: bool = False
+    error: str = ""
+    losses: list[str] = []
+    findings: list[str] = []
+    trace: str = ""
+    client: str = ""
+    total_ms: float = 0.0
+
+
 class RequestLog:
     """The line of one finished request."""
 
     def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+        self._write = writer.write
+        self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, x: Exchange) -> None:
-        identity, last = x.identity, x.attempts[-1] if x.attempts else None
-        usage = last.usage if last is not None else None
-        line: dict[str, Any] = {
-            "event": "request",
-            "at": round(x.at, 3),
-            "request": x.id,
-            "outcome": x.outcome,
-            "status": x.status,
-            "method": x.request.method,
-            "path": x.request.path,
-            "dialect": x.dialect.name,
-        }
+        identity, last, request = x.identity, x.attempts[-1] if x.attempts else None, x.request
+        line = _Line(
+            event="request",
+            at=round(x.at, 3),
+            request=x.id,
+            outcome=x.outcome,
+            status=x.status,
+            method=request.method,
+            path=request.path,
+            dialect=x.dialect.name,
+            trace=x.trace_id,
+            client=request.client,
+            total_ms=x.total_us() / 1000,
+        )
         if identity is not None:
-            line |= {"tenant": identity.tenant, "key": identity.key_name}
+            line.tenant, line.key = identity.tenant, identity.key_name
         if x.head is not None:
-            line |= {"model": x.head.model, "stream": x.head.stream}
+            line.model, line.stream = x.head.model, x.head.stream
         if last is not None:
-            line |= {
-                "provider": last.provider,
-                "target": last.target,
-                "attempts": len(x.attempts),
-                "cost_nanos": last.cost,
-            }
-        if usage is not None:
-            line |= {"input": usage.input, "output": usage.output, "estimated": usage.estimated}
+            line.provider, line.target, line.attempts, line.cost_nanos = (
+                last.provider,
+                last.target,
+                len(x.attempts),
+                last.cost,
+            )
+            usage = last.usage
+            if usage is not None:
+                line.input, line.output, line.estimated = usage.input, usage.output, usage.estimated
         if x.error is not None:
-            line["error"] = x.error.code
+            line.error = x.error.code
         if x.losses:
-            line["losses"] = sorted({loss.what for loss in x.losses})
+            line.losses = sorted({loss.what for loss in x.losses})
         if x.findings:
-            line["findings"] = sorted({finding.guard for finding in x.findings})
-        if x.trace_id:
-            line["trace"] = x.trace_id
-        line["client"] = x.request.client
-        line["total_ms"] = x.total_us() / 1000
-        self._writer.write(msgspec.json.encode(line).decode())
+            line.findings = sorted({finding.guard for finding in x.findings})
+        self._write(self._encode(line).decode())
