@@ -442,8 +442,8 @@ def test_other_dialects_recorded_answers(name: str) -> None:
     module = pytest.importorskip(f"headgate.dialects.{name}")
     seen = 0
     for row in [*recordings(name)][::7]:
-        if row.status >= 300 or not (row.sse or isinstance(row.document, dict)):
-            continue
+        if row.status >= 300 or not (row.sse or isinstance(row.document, dict)) or row.row.get("trimmed"):
+            continue  # (a medium whose middle was cut out of the recording is no base64)
         decoder = module.DIALECT.decoder()
         parser = sse.Parser()
         try:
