@@ -442,8 +442,8 @@ def test_other_dialects_recorded_answers(name: str) -> None:
     module = pytest.importorskip(f"headgate.dialects.{name}")
     seen = 0
     for row in [*recordings(name)][::7]:
-        if row.status >= 300 or not (row.sse or isinstance(row.document, dict)) or row.row.get("trimmed"):
-            continue  # (a medium whose middle was cut out of the recording is no base64)
+        if row.status >= 300 or not (row.sse or isinstance(row.document, dict)):
+            continue
         decoder = module.DIALECT.decoder()
         parser = sse.Parser()
         try:
@@ -456,8 +456,9 @@ def test_other_dialects_recorded_answers(name: str) -> None:
         except UpstreamMalformed:
             continue  # that dialect's own matter
         answer = told(events)
-        if answer.failed is not None:
-            continue
+        media = [part.text for choice in answer.choices for part in choice.parts if part.kind == "media"]
+        if answer.failed is not None or any("..." in text for text in media):
+            continue  # (a medium whose middle was cut out of the recording is no base64)
         seen += 1
         for framing in FRAMINGS:
             read, losses = shown(events, framing)
