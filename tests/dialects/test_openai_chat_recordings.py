@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dialects.carried import missing
 from headgate.dialects import splice
 from headgate.dialects.base import Accepts, Ask, Edit, Json, Target
 from headgate.dialects.openai_chat import DIALECT
 from headgate.dialects.openai_chat.tables import FILENAMES
+from headgate.dialects.render import Patched
 from headgate.dialects.sse import Item, Parser
 from headgate.errors import BadRequest, UpstreamMalformed
-from headgate.model.events import Answer, Decoded, Event, Fold, PartDelta, Path
+from headgate.model.events import Answer, Decoded, Event, Fold, Frame, PartDelta, Path
 from headgate.model.prompt import Media, Prompt, flat
 from oracles import ReadChoice, Reading
 from oracles import openai_chat as oracle
@@ -233,6 +235,58 @@ def test_malformed_answers_are_told_as_malformed() -> None:
                     decoder.end()
                 except UpstreamMalformed:
                     pass
+
+
+def loud(event: Event) -> Event:
+    """A guard that changes every word."""
+    prose = isinstance(event, PartDelta) and event.kind in ("text", "thinking", "refusal") and event.part >= 0
+    return replace(event, text=event.text.upper()) if prose else event
+
+
+def frames_of(row: Recording) -> Iterator[Frame]:
+    decoder = DIALECT.decoder()
+    if not row.sse:
+        found = decoder.whole(row.reply)
+        span = (0, len(row.reply))
+        yield Frame(raw=row.reply, data=row.reply, span=span, events=found.events, repeats=found.repeats)
+        return
+    for item in items(row.reply):
+        found = decoder.feed(item.event, item.data or b"")
+        yield Frame(
+            raw=item.raw,
+            data=item.data,
+            event=item.event,
+            span=item.span,
+            events=found.events,
+            repeats=found.repeats,
+        )
+
+
+def test_an_edit_lands_in_every_place_of_a_text() -> None:
+    """What a guard changed is changed in the client's bytes, also where the text is repeated, and the rest is as it was."""
+    for row in answers():
+        render = Patched(hide_usage=False)
+        body = b""
+        told: list[str] = []
+        beside: list[str] = []
+        for frame in frames_of(row):
+            render.frame(frame)
+            changed = [loud(event) for event in frame.events]
+            told += [old.text for old, new in zip(frame.events, changed, strict=True) if old != new]  # type: ignore[union-attr]
+            beside += [event.text for event in changed if isinstance(event, PartDelta) and event.part < 0]
+            render.events(changed)
+            body += render.take()
+        body += render.end()
+        want = expected(row)
+        if want.error or row.id in PECULIAR:
+            continue
+        for choice in want.choices:
+            choice.text, choice.thinking = choice.text.upper(), choice.thinking.upper()
+            choice.refusal = choice.refusal.upper()
+        assert (oracle.recorded(body) if row.sse else oracle.whole(body)) == want, row
+        for text in told:
+            if len(text) > 12 and not any(text in other for other in beside):
+                assert json.dumps(text, ensure_ascii=False)[1:-1].encode() not in body, (row, text)
 
 
 # ------------------------------------------------------------------ answers, shown again
