@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import openai
 import pytest
 
@@ -688,3 +689,29 @@ def test_what_was_missing_is_told() -> None:
     """The measure itself: it finds a lost text, and a lost number of an argument."""
     source = {"messages": [{"content": "secret"}, {"arguments": '{"a":1}'}]}
     assert missing(source, {"messages": [{"arguments": '{"a":2}'}]}) and not missing(source, source)
+
+
+@pytest.mark.parametrize("depth", [300, 900, 100_000])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [(b"[", b"]"), (b'{"description":', b"}"), (b'[{"type":"tool_result","tool_use_id":"a","content":', b"}]")],
+)
+def test_nothing_nests_too_deeply_for_us(opening: bytes, closing: bytes, depth: int) -> None:
+    """Refused, or read: no stack overflows."""
+    value = opening * depth + b'"x"' + closing * depth
+    for body in (
+        b'{"model":"m","messages":[{"role":"user","content":%b}]}' % value,
+        b'{"model":"m","messages":[{"role":"user","content":[{"type":"new","a":%b}]}]}' % value,
+        b'{"model":"m","messages":[],"tools":[{"function":{"name":"f","parameters":{"properties":%b}}}]}' % value,
+    ):
+        try:
+            DIALECT.head(body)
+            json_ = msgspec.json.decode(body)
+        except (BadRequest, RecursionError):
+            continue
+        list(DIALECT.slots(json_))
+        try:
+            found = DIALECT.write(DIALECT.read(json_), Target(model="m", provider="p"))
+        except BadRequest:
+            continue
+        assert msgspec.json.encode(found.json)

@@ -28,9 +28,7 @@ class OpenAIChat:
 
     name = "openai_chat"
     family = "openai"
-    up_headers = frozenset(
-        ("openai-beta", "openai-organization", "openai-project", "x-client-request-id", "idempotency-key")
-    )
+    up_headers = frozenset(("openai-beta", "x-client-request-id", "idempotency-key"))
 
     def head(self, body: bytes) -> Head:
         return head.head(body)

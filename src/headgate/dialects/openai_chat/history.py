@@ -215,7 +215,7 @@ class History:
 
     # ------------------------------------------------------------------ content parts
 
-    def _block(self, block: tuple[Any, str]) -> Part:
+    def _block(self, block: tuple[Any, str], nested: bool = False) -> Part:
         item, path = block
         if isinstance(item, str):
             return Text(text=item)
@@ -223,13 +223,13 @@ class History:
         reader = READERS.get(string(kind, f"{path}.type"))
         if reader is not None:
             return reader(item, path)
-        if kind == "tool_result":
+        if kind == "tool_result" and not nested:
             return self._result_block(item, path)
         return Native(family="openai", name=f"content.{kind}", json=item)
 
     def _result_block(self, item: Member, path: str) -> Part:
         id = string(item.get("tool_use_id"), f"{path}.tool_use_id")
-        parts = [self._block(part) for part in pieces(item.get("content"), path)]
+        parts = [self._block(part, nested=True) for part in pieces(item.get("content"), path)]
         found = self._match(id, None, path)
         error = item.get("is_error") is True
         return ToolResult(call_id=found, name=self._names[found], parts=parts, error=error)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from headgate.dialects.openai_chat.places import strings
 from headgate.dialects.openai_chat.reasoning import CONTENT, extras_of, owner, text_key, text_of
 from headgate.dialects.openai_chat.tables import MESSAGE_KEYS, QUIET, REASONING_FIELDS
 from headgate.dialects.openai_chat.turn import Turn
@@ -45,17 +46,9 @@ def string(value: Any, what: str) -> str:
 
 
 def leaves(value: Any, path: Path, choice: int, out: list[Event]) -> None:
-    """The strings of something unknown, each complete in itself."""
-    if isinstance(value, str):
-        if value:
-            out.append(PartDelta(choice=choice, part=-1, kind="text", text=value, whole=True, slot=Slot(path)))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key not in QUIET:
-                leaves(item, (*path, key), choice, out)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            leaves(item, (*path, index), choice, out)
+    """The strings of something unknown, each complete in itself, in order. Documents nest as deep as they like."""
+    for place, text in strings(value, path, QUIET):
+        out.append(PartDelta(choice=choice, part=-1, kind="text", text=text, whole=True, slot=Slot(place)))
 
 
 class Message:

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from headgate.dialects.base import Json, TextSlot
+from headgate.dialects.openai_chat.places import strings
 from headgate.dialects.openai_chat.reasoning import text_key
 from headgate.dialects.openai_chat.tables import QUIET, REASONING_FIELDS
 from headgate.model.events import Path
 
 _MEDIA = frozenset(("image_url", "input_audio", "video_url", "document_url", "image"))
-_DATA = frozenset(("data", "file_data", "media_type"))
+_SILENT = QUIET | {"data", "file_data", "media_type", "cache_control"}
 
 
 def slots(json: Json) -> Iterator[TextSlot]:
@@ -98,21 +99,13 @@ def _part(part: Json, path: Path, role: str) -> Iterator[TextSlot]:
         file = part.get("file")
         if isinstance(file, dict):
             yield from _slot(file.get("filename"), (*path, "file", "filename"), role)
-    elif kind == "tool_result":
-        yield from _content(part.get("content"), (*path, "content"), role)
     else:
         yield from _leaves(part, path, role)
 
 
 def _leaves(value: Any, path: Path, role: str) -> Iterator[TextSlot]:
-    yield from _slot(value, path, role)
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key not in QUIET and key not in _DATA and key != "cache_control":
-                yield from _leaves(item, (*path, key), role)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*path, index), role)
+    for place, text in strings(value, path, _SILENT):
+        yield TextSlot(path=place, text=text, role=role)
 
 
 def _described(holder: Any, path: Path) -> Iterator[TextSlot]:
@@ -125,12 +118,7 @@ def _described(holder: Any, path: Path) -> Iterator[TextSlot]:
 
 
 def _descriptions(schema: Any, path: Path) -> Iterator[TextSlot]:
-    if isinstance(schema, dict):
-        for key, item in schema.items():
-            if key in ("description", "title") and isinstance(item, str):
-                yield from _slot(item, (*path, key), "tools")
-            else:
-                yield from _descriptions(item, (*path, key))
-    elif isinstance(schema, list):
-        for index, item in enumerate(schema):
-            yield from _descriptions(item, (*path, index))
+    """Texts under the keys `description` and `title` (which may also be names of properties: those hold schemas)."""
+    for place, text in strings(schema, path, ()):
+        if place[-1] in ("description", "title"):
+            yield TextSlot(path=place, text=text, role="tools")
