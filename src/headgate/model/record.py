@@ -16,7 +16,7 @@ from .usage import Usage
 Outcome: TypeAlias = Literal["done", "refused", "failed", "abandoned", "parked"]
 
 
-class Opened(Struct, kw_only=True, tag="opened", tag_field="row"):
+class Opened(Struct, kw_only=True, omit_defaults=True, tag="opened", tag_field="row"):
     """A request is about to go upstream. Closed by its RequestRow; else recovery writes one (outcome "failed", estimated)."""
 
     id: str
@@ -35,7 +35,7 @@ class Opened(Struct, kw_only=True, tag="opened", tag_field="row"):
     price: str | None = None
 
 
-class AttemptRow(Struct, kw_only=True, tag="attempt", tag_field="row"):
+class AttemptRow(Struct, kw_only=True, omit_defaults=True, tag="attempt", tag_field="row"):
     id: str
     request_id: str
     number: int
@@ -59,13 +59,13 @@ class AttemptRow(Struct, kw_only=True, tag="attempt", tag_field="row"):
     total_us: int = 0
 
 
-class Allocation(Struct, kw_only=True, tag="allocation", tag_field="row"):
+class Allocation(Struct, kw_only=True, omit_defaults=True, tag="allocation", tag_field="row"):
     attempt_id: str
     request_id: str
     amount: int
 
 
-class RequestRow(Struct, kw_only=True, tag="request", tag_field="row"):
+class RequestRow(Struct, kw_only=True, omit_defaults=True, tag="request", tag_field="row"):
     id: str
     at: float
     tenant: str
@@ -95,7 +95,7 @@ class RequestRow(Struct, kw_only=True, tag="request", tag_field="row"):
     upstream_us: int = 0
 
 
-class Held(Struct, kw_only=True, tag="held", tag_field="row"):
+class Held(Struct, kw_only=True, omit_defaults=True, tag="held", tag_field="row"):
     """An object that a provider holds for a tenant (a file, a stored response, ...): later calls go to the same site."""
 
     id: str

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from headgate.errors import HeadgateError
 from headgate.model.exchange import Exchange
 from headgate.model.record import Allocation, AttemptRow, Held, Record, RequestRow
@@ -74,7 +76,7 @@ class Account(Stage):
             provider=last.provider if last is not None else "",
             target=last.target if last is not None else "",
             attempts=len(x.attempts),
-            usage=last.usage if last is not None else None,
+            usage=replace(last.usage, native={}) if last is not None and last.usage is not None else None,
             charge=charge,
             estimated=any(attempt.estimated for attempt in x.attempts),
             losses=sorted({loss.what for loss in x.losses}) if x.losses else [],

@@ -160,8 +160,8 @@ class MemoryLedger:
 
 
 def _told(row: RequestRow | AttemptRow) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.to_builtins(row)
-    del told["row"]
+    told: dict[str, Any] = msgspec.structs.asdict(row)
+    told["usage"] = None if row.usage is None else msgspec.to_builtins(row.usage)
     return told
 
 
