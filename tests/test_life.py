@@ -440,3 +440,27 @@ def test_a_stopped_gateway_lets_streams_end(own: Any, script: Upstream) -> None:
     assert gateway.process.returncode == 0
     assert [row["outcome"] for row in rows(gateway)] == ["done"]
     assert list((gateway.data / "spool").glob("s*")) == [], "everything is in the ledger"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/up_chat/v1beta/models/m:streamGenerateContent", {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}),
+        ("/up_chat/v1/responses", {"model": "m", "input": "x", "stream": True}),
+    ],
+    ids=["json array", "responses"],
+)
+def test_a_crossing_that_breaks_in_mid_stream_ends_in_its_own_grammar(
+    path: str, body: dict[str, Any], gateway: Running, script: Upstream
+) -> None:
+    """The array stays one array; the sequence numbers go on."""
+    script.script(Reply(headers=SSE, pieces=sse(chunk("half"), chunk("way")), chunked=True, after="close"))
+    answer = ask(gateway, "POST", path, body).body
+    if path.endswith("streamGenerateContent"):
+        items = json.loads(answer)
+        assert items[0]["candidates"][0]["content"]["parts"][0]["text"] == "half"
+        assert items[-1]["error"]["code"] == 502
+    else:
+        events = [json.loads(line[6:]) for line in answer.splitlines() if line.startswith(b"data: {")]
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+        assert events[-1]["type"] == "response.failed"

@@ -27,8 +27,11 @@ from headgate.model.prompt import Loss
 
 class Render(Protocol):
     needs_events: bool
-    last: bytes
-    """The JSON of the frame shown last (for an error frame that must follow it)."""
+
+    @property
+    def last(self) -> bytes:
+        """The JSON of the frame shown last (for an error frame that must follow it)."""
+        ...
 
     def frame(self, frame: Frame) -> None: ...
 
@@ -182,7 +185,7 @@ class Encoded:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
         self._out: list[bytes] = []
-        self.last = b""
+        self._shown = b""
 
     def frame(self, frame: Frame) -> None:
         return None
@@ -193,7 +196,15 @@ class Encoded:
     def take(self) -> bytes:
         data = b"".join(self._out)
         self._out.clear()
+        self._shown = data or self._shown
         return data
+
+    @property
+    def last(self) -> bytes:
+        """The last document that was shown, out of the bytes that held it: an event's data, or an item of an array."""
+        shown = self._shown.rstrip()
+        at = shown.rfind(b"data: ")
+        return shown[at + 6 :] if at >= 0 else shown.lstrip(b"[,\r\n ")
 
     def end(self) -> bytes:
         return self.take() + self._encoder.end()
