@@ -87,7 +87,9 @@ class Upstream:
         try:
             while (seen := await self._read(reader)) is not None:
                 self.requests.append(seen)
-                reply = self._replies.popleft() if self._replies else Reply(500, pieces=[b'{"error":"nothing scripted"}'])
+                reply = (
+                    self._replies.popleft() if self._replies else Reply(500, pieces=[b'{"error":"nothing scripted"}'])
+                )
                 if not await self._write(reply, reader, writer):
                     return
         except (ConnectionError, asyncio.IncompleteReadError):
