@@ -450,6 +450,31 @@ def test_an_error_ends_a_stream(document: dict[str, Any], want: Failed) -> None:
     assert decoder.complete
 
 
+def test_nothing_feigns_a_finish_after_an_error() -> None:
+    """OpenRouter ends a failed stream with [DONE], Groq and vLLM have errors of their own form."""
+    for document in ({"error": {"message": "m"}}, {"x_groq": {"error": "m"}}, {"object": "error", "message": "m"}):
+        frames, _ = stream(chunk({"content": "half"}), document)
+        assert isinstance(frames[1].events[-1], Failed) and frames[1].events[-1].message == "m"
+        assert frames[2].events == ()
+
+
+def test_prose_keeps_its_logprobs_and_sources_where_calls_follow() -> None:
+    token = {"token": "x", "logprob": -1.0, "bytes": None, "top_logprobs": []}
+    one = {"id": "a", "function": {"name": "f", "arguments": "{}"}}
+    message = {"content": "x", "annotations": [{"url_citation": {"url": "https://a"}}], "tool_calls": [one]}
+    choice = {"index": 0, "message": message, "logprobs": {"content": [token]}, "finish_reason": "tool_calls"}
+    document = {"choices": [choice], "citations": ["https://b"]}
+    found = folded([DIALECT.decoder().whole(json.dumps(document).encode())]).choices[0].parts
+    assert [part.kind for part in found] == ["text", "tool_call"]
+    assert found[0].logprobs == [token] and {cited.url for cited in found[0].citations} == {"https://a", "https://b"}
+
+
+def test_logprobs_of_other_forms_go_when_their_text_is_edited() -> None:
+    for said in ({"tokens": ["x"], "token_logprobs": [-1]}, [{"token": "x"}]):
+        frame = stream({"choices": [{"index": 0, "delta": {"content": "x"}, "logprobs": said}]})[0][0]
+        assert frame.repeats == (Repeat(path=("choices", 0, "logprobs"), part=0, kind="drop"),)
+
+
 def test_an_error_with_status_200_is_a_failure() -> None:
     decoder = DIALECT.decoder()
     (_, failed) = decoder.whole(b'{"error":{"message":"filtered","code":"content_filter","status":400}}').events

@@ -35,11 +35,11 @@ class Decoder:
     """See dialects.base.Decoder."""
 
     choice_keys = CHOICE_KEYS
-    __slots__ = ("_id", "_message", "_out", "_repeats", "_started", "_turns", "_whole", "complete")
+    __slots__ = ("_failed", "_id", "_message", "_out", "_repeats", "_started", "_turns", "_whole", "complete")
 
     def __init__(self) -> None:
         self.complete = False
-        self._whole = False
+        self._whole = self._failed = False
         self._started = False
         self._id = ""
         self._turns: dict[int, Turn] = {}
@@ -50,7 +50,7 @@ class Decoder:
     def feed(self, event: str, data: bytes) -> Decoded:
         if not data or data.isspace():
             return _EMPTY
-        if data.startswith(_DONE):
+        if data.lstrip().startswith(_DONE):
             return self._done()
         document = self._parse(data)
         choices = document.get("choices")
@@ -66,7 +66,7 @@ class Decoder:
         self._whole = True
         document = self._parse(data)
         choices = document.get("choices")
-        if choices is None and not document.get("error"):
+        if choices is None and not _error(document):
             raise UpstreamMalformed("the upstream's answer has no choices")
         self._read(document, choices, "")
         self._finish()
@@ -105,13 +105,13 @@ class Decoder:
 
     def _finish(self) -> None:
         """Choices that no finish_reason ended, in an answer that is complete (Snowflake never says one)."""
-        for turn in self._turns.values():
+        for turn in () if self._failed else self._turns.values():
             turn.finish("stop", "", {})
 
     def _read(self, document: dict[str, Any], choices: Any, event: str) -> None:
         if choices is not None and not isinstance(choices, list):
             raise UpstreamMalformed("the upstream's choices are not a list")
-        error = document.get("error")
+        error = _error(document)
         wrong = error or (event == "error" and not choices)
         if not self._started and (choices or wrong or document.get("usage")):
             self._start(document)
@@ -125,7 +125,7 @@ class Decoder:
         if usage:
             self._usage(usage, document)
         if wrong:
-            self._fail(document, error)
+            self._fail({"error": error} if error else document, error)
 
     def _start(self, document: dict[str, Any]) -> None:
         self._started = True
@@ -145,7 +145,7 @@ class Decoder:
         self._out.append(UsageSeen(usage=read_usage(mapping(usage, "usage"), document.get("service_tier"))))
 
     def _fail(self, document: dict[str, Any], error: Any) -> None:
-        self.complete = True
+        self.complete = self._failed = True
         for turn in self._turns.values():
             turn.close()
         if isinstance(error, dict) and isinstance(error.get("failed_generation"), str):  # Groq: what the model wrote
@@ -180,13 +180,7 @@ class Decoder:
 
     def said(self, turn: Turn, choice: dict[str, Any], path: Path, document: dict[str, Any]) -> None:
         """What a choice says: its delta or message, and the logprobs of that."""
-        key = "delta" if choice.get("delta") else "message"
-        held = choice.get(key)
-        if held:
-            self._message.read(turn, mapping(held, key), (*path, key), document)
-        logprobs = choice.get("logprobs")
-        if logprobs:
-            self._message.logprobs(turn, mapping(logprobs, "logprobs"), (*path, "logprobs"))
+        self._message.read(turn, choice, "delta" if choice.get("delta") else "message", path, document)
 
 
 def _finish_extras(choice: dict[str, Any], finish: str) -> Extras:
@@ -196,6 +190,17 @@ def _finish_extras(choice: dict[str, Any], finish: str) -> Extras:
         if choice.get(key) is not None:
             kept[key] = choice[key]
     return {"openai": kept}
+
+
+def _error(document: dict[str, Any]) -> Any:
+    """What a document says of an error: `error`, Groq's `x_groq.error`, or itself where it calls itself one (vLLM)."""
+    error = document.get("error")
+    if error:
+        return error
+    own = document.get("x_groq")
+    if isinstance(own, dict) and own.get("error"):
+        return own["error"]
+    return document if document.get("object") == "error" else None
 
 
 def _elsewhere(document: dict[str, Any]) -> Any:

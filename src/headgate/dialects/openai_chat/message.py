@@ -21,6 +21,7 @@ from headgate.model.events import Event, PartDelta, PartKind, Path, Repeat, Slot
 from headgate.model.prompt import Citation, Extras
 
 Member = dict[str, Any]
+_LOGPROB_KEYS = frozenset(("content", "refusal"))
 _LOGPROBS: tuple[tuple[str, PartKind], ...] = (("content", "text"), ("refusal", "refusal"))
 
 
@@ -61,26 +62,37 @@ class Message:
         self._repeats = repeats
         self._cited = 0
 
-    def read(self, turn: Turn, said: Member, path: Path, document: Member) -> None:
+    def read(self, turn: Turn, choice: Member, key: str, path: Path, document: Member) -> None:
+        """What a choice says under `key`. Prose comes first, with its logprobs and sources: a call would end it."""
+        said = mapping(choice.get(key) or {}, key)
+        here = (*path, key)
         if "reasoning_details" in said or "reasoning" in said or "reasoning_content" in said:
-            self._thoughts(turn, said, path)
+            self._thoughts(turn, said, here)
         content = said.get("content")
         if content:
             if type(content) is str:
-                turn.say("text", content, (*path, "content"))
+                turn.say("text", content, (*here, "content"))
             else:
-                self._blocks(turn, listing(content, "content"), (*path, "content"))
-        if len(said) > ("content" in said) + ("role" in said):
-            self._rarer(turn, said, path)
+                self._blocks(turn, listing(content, "content"), (*here, "content"))
         if document.get("citations") or document.get("search_results"):
             self._sources(turn, document)
+        rarer = len(said) > ("content" in said) + ("role" in said)
+        if rarer:
+            self._prose(turn, said, here)
+        logprobs = choice.get("logprobs")
+        if logprobs:
+            self._logprobs(turn, logprobs, (*path, "logprobs"))
+        if rarer:
+            self._rarer(turn, said, here)
 
-    def _rarer(self, turn: Turn, said: Member, path: Path) -> None:
+    def _prose(self, turn: Turn, said: Member, path: Path) -> None:
         refusal = string(said.get("refusal"), "refusal")
         if refusal:
             turn.say("refusal", refusal, (*path, "refusal"))
         if said.get("annotations"):
             self._annotations(turn, listing(said["annotations"], "annotations"), (*path, "annotations"))
+
+    def _rarer(self, turn: Turn, said: Member, path: Path) -> None:
         if said.get("audio"):
             self._audio(turn, mapping(said["audio"], "audio"), (*path, "audio"))
         for image in listing(said.get("images") or [], "images"):
@@ -273,7 +285,11 @@ class Message:
 
     # ------------------------------------------------------------------ logprobs
 
-    def logprobs(self, turn: Turn, logprobs: Member, path: Path) -> None:
+    def _logprobs(self, turn: Turn, logprobs: Any, path: Path) -> None:
+        """Tokens in OpenAI's form ride with their text; in another form (Together's lists) they only repeat it."""
+        if not isinstance(logprobs, dict) or not logprobs.keys() <= _LOGPROB_KEYS:
+            self._repeats.append(Repeat(path=path, choice=turn.index, part=turn.prose("text"), kind="drop"))
+            return
         for key, kind in _LOGPROBS:
             tokens = logprobs.get(key)
             if not tokens:
