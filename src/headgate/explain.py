@@ -23,7 +23,11 @@ from headgate.stages.account import Price
 
 async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: Price) -> dict[str, Any]:
     """The explanation of `envelope` = {"path", "body"} for this identity."""
-    if not isinstance(envelope, dict) or not isinstance(envelope.get("path"), str) or not isinstance(envelope.get("body"), dict):
+    if (
+        not isinstance(envelope, dict)
+        or not isinstance(envelope.get("path"), str)
+        or not isinstance(envelope.get("body"), dict)
+    ):
         raise BadRequest('explain takes {"path": "/v1/chat/completions", "body": {...}}')
     path, _, query = envelope["path"].partition("?")
     match = ingress.routes("POST", path)
@@ -70,7 +74,9 @@ async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: 
         "model": x.head.model if x.head is not None else None,
         "dialect": x.dialect.name,
         "verdict": "refused" if refusal is not None else "allowed",
-        "error": None if refusal is None else {"code": refusal.code, "status": refusal.status, "message": refusal.message},
+        "error": None
+        if refusal is None
+        else {"code": refusal.code, "status": refusal.status, "message": refusal.message},
         "trail": x.trail.full(),
         "targets": targets,
     }

@@ -16,7 +16,9 @@ PROVIDER = Provider(
     docs=("https://platform.openai.com/docs/api-reference/chat",),
     base_url="",
     endpoints=(
-        Endpoint(dialect="openai_chat", accepts=Accepts(max_tokens_field="max_tokens", developer_role=False, verbatim=True)),
+        Endpoint(
+            dialect="openai_chat", accepts=Accepts(max_tokens_field="max_tokens", developer_role=False, verbatim=True)
+        ),
         Endpoint(dialect="openai_responses", accepts=Accepts(verbatim=True)),
         Endpoint(dialect="openai_completions"),
     ),
