@@ -125,11 +125,19 @@ class Flow:
                     self._frames.response.limit(GRACE)
                 elif out:
                     self._shown = True
-                    return out
+                    return self._and_withheld(out)
         except HeadgateError as error:
             return self._fail(error)
         except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
             return self._fail(told(error, self.x))
+
+    def _and_withheld(self, out: bytes) -> bytes:
+        """`out`, behind the bytes of an end that was none: the provider begins another answer in the same body."""
+        if not self._withheld:
+            return out
+        self._frames.response.limit(None)
+        out, self._withheld = self._withheld + out, b""
+        return out
 
     async def _read(self) -> list[Frame]:
         try:
