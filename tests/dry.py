@@ -1,51 +1,96 @@
-"""The gateway's own decision on a request, in this process and without a call: what would be sent, and what is lost, with its values
-(which the running gateway tells nobody but by name)."""
+"""A gateway in this process: its decisions on a request without a call (what would be sent, and what is lost, with its values, which a
+running gateway tells nobody but by name), and its answers to a scripted upstream without a socket."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from headgate.app import Gateway
+from headgate.app import SPLITTERS, Gateway
 from headgate.config.load import load
+from headgate.dispatch import Dispatch
 from headgate.http import routes
 from headgate.http.ingress import exchange
+from headgate.model.exchange import Exchange
 from headgate.model.identity import Identity
+from headgate.net import Call, Headers
+from headgate.pipeline import Pipeline
 from headgate.prepare import Prepared
+from headgate.stages.base import Stage
 
 WHO = Identity(key_id="k", key_name="suite", tenant="suite")
 
 
+class Scripted:
+    """A `net.Response` of these pieces."""
+
+    status = 200
+
+    def __init__(self, kind: bytes, pieces: Sequence[bytes]) -> None:
+        self.headers: Headers = [(b"content-type", kind)]
+        self._pieces = list(reversed(pieces))
+
+    async def read(self) -> bytes:
+        return self._pieces.pop() if self._pieces else b""
+
+    def limit(self, seconds: float | None) -> None:
+        return None
+
+    def close(self) -> None:
+        self._pieces.clear()
+
+
 class Dry:
-    """A gateway of the same config as a running one's, in a folder of its own."""
+    """A gateway of this config, in a folder of its own."""
 
     def __init__(self, config: Path, folder: Path) -> None:
         folder.mkdir()
         self._gateway = Gateway(replace(load(config, {}), data=folder), {})
         self._runner = asyncio.Runner()
 
-    def __call__(self, path: str, body: bytes) -> Prepared:
-        """What would go to the first target. Raises Refused."""
-        ingress = self._gateway.app
+    def _exchange(self, path: str, body: bytes) -> Exchange:
         path, _, query = path.partition("?")
-        scope = {
-            "method": "POST",
-            "path": path,
-            "query_string": query.encode(),
-            "headers": [(b"content-length", b"%d" % len(body))],
-        }
+        headers = [(b"content-length", b"%d" % len(body))]
+        scope = {"method": "POST", "path": path, "query_string": query.encode(), "headers": headers}
 
         async def receive() -> dict[str, object]:
             return {"type": "http.request", "body": body, "more_body": False}
 
+        ingress = self._gateway.app
         match = routes.match("POST", path, ingress.pipeline.dispatch.prepare.sites)
         x = exchange(scope, match, ingress.dialects[match.dialect], receive, ingress.bounds)
         x.dry, x.identity = True, WHO
-        self._runner.run(ingress.pipeline.decide(x))
+        return x
+
+    def __call__(self, path: str, body: bytes) -> Prepared:
+        """What would go to the first target. Raises Refused."""
+        x = self._exchange(path, body)
+        pipeline = self._gateway.app.pipeline
+        self._runner.run(pipeline.decide(x))
         assert x.route is not None
-        return ingress.pipeline.dispatch.prepare(x, x.route.targets[0])
+        return pipeline.dispatch.prepare(x, x.route.targets[0])
+
+    def answer(self, path: str, body: bytes, reply: Scripted, stages: Sequence[Stage]) -> bytes:
+        """What a client gets of this reply, with these stages after the gateway's own."""
+
+        async def open_(call: Call) -> Scripted:
+            return reply
+
+        own = self._gateway.app.pipeline
+        dispatch = Dispatch(prepare=own.dispatch.prepare, splitters=SPLITTERS, open_=open_, spool=self._gateway.spool)
+        pipeline = Pipeline([*own.stages, *stages], dispatch, own.remember)
+
+        async def run() -> bytes:
+            flow = await pipeline.start(self._exchange(path, body))
+            parts = []
+            while data := await flow.next():
+                parts.append(data)
+            return b"".join(parts)
+
+        return self._runner.run(run())
 
     def close(self) -> None:
         self._runner.close()

@@ -44,3 +44,13 @@ REQUESTS: dict[str, tuple[tuple[str, ...], str]] = {
     "c87863d7db5bdbe3": (("anthropic_messages",), _SILENT),
 }
 """Recording -> upstreams that its request does not reach as the rule says, and why."""
+
+_JSON_PATH = "a streamed argument's name stands in a jsonPath, which is not rewritten; its value is"
+
+GUARDED: dict[str, str] = {
+    "9d0008ff282d3b03": ANSWERS["9d0008ff282d3b03"][1],
+    "16761375b02c68d8": _JSON_PATH,
+    "361dd96a60bd1424": _JSON_PATH,
+    "4a158d4d68e3c4a5": _JSON_PATH,
+}
+"""Recorded stream -> why a guard's redactions show otherwise in it."""

@@ -113,25 +113,29 @@ def streamed(row: Recording) -> bool:
 @cache
 def recorded(row: Recording) -> Reading:
     """The source's own SDK on the recording."""
+    return source(row, row.reply)
+
+
+def source(row: Recording, reply: bytes) -> Reading:
+    """The source's own SDK on a reply of the recording's form."""
     if row.dialect == "openai_chat":
-        return openai_chat.recorded(row.reply) if row.sse else openai_chat.whole(row.reply)
-    if row.dialect == "openai_responses":
-        return _responses(row)
+        return openai_chat.recorded(reply) if row.sse else openai_chat.whole(reply)
+    if row.dialect == "openai_responses" and row.sse:
+        return _responses(reply)
     if row.dialect == "anthropic_messages" and row.sse:
-        first, *more = [anthropic_messages.stream(MESSAGE + one) for one in row.reply.split(MESSAGE)[1:]]
+        first, *more = [anthropic_messages.stream(MESSAGE + one) for one in reply.split(MESSAGE)[1:]]
         return _added(first, more)
-    oracle = anthropic_messages if row.dialect == "anthropic_messages" else gemini
-    return oracle.stream(row.reply) if streamed(row) else oracle.whole(row.reply)
+    oracles = {"openai_responses": openai_responses, "anthropic_messages": anthropic_messages, "gemini": gemini}
+    oracle = oracles[row.dialect]
+    return oracle.stream(reply) if streamed(row) else oracle.whole(reply)
 
 
-def _responses(row: Recording) -> Reading:
+def _responses(reply: bytes) -> Reading:
     """The accumulator refuses several responses one after the other; then their ends speak for themselves."""
-    if not row.sse:
-        return openai_responses.whole(row.reply)
     try:
-        return openai_responses.stream(row.reply)
+        return openai_responses.stream(reply)
     except RuntimeError:
-        first, *more = openai_responses.heard(row.reply)
+        first, *more = openai_responses.heard(reply)
         return _added(first, more)
 
 
