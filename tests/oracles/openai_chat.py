@@ -39,6 +39,7 @@ STOPS = {
     "content_filter": "content_filter",
 }
 BESIDE = {
+    "": {"provider"},
     "messages": {
         "reasoning_details",
         "reasoning_content",
