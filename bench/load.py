@@ -148,9 +148,7 @@ class Loop:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for _ in range(self._count):
-            _, client = await loop.create_connection(
-                lambda: _Client(self), "127.0.0.1", self._port, ssl=self._context
-            )
+            _, client = await loop.create_connection(lambda: _Client(self), "127.0.0.1", self._port, ssl=self._context)
             self._clients.append(client)
         return self
 

@@ -1,7 +1,7 @@
 """What is measured of a running system, one function a measure.
 
 Rules of this file:
-- A figure is the median of its rounds; the rounds stand beside it. In each round the systems take turns.
+- A figure is the median of its rounds; what they were stands beside it. In each round the systems take turns.
 - Processor time of a load: the system's clock after it has gone quiet, less the clock before.
 - The cost of a chunk is a slope: streams of many chunks less streams of one, by the chunks that they differ in.
 """
@@ -85,12 +85,12 @@ async def added_latency(running: Running, request: bytes, direct_port: int, dire
         await loop.run(direct, total // 10)
         past = await loop.run(direct, total)
     return {
+        "added_p99_us": round(through.percentile(0.99) - past.percentile(0.99)),
+        "added_p50_us": round(through.percentile(0.5) - past.percentile(0.5)),
         "p50_us": round(through.percentile(0.5)),
         "p99_us": round(through.percentile(0.99)),
         "direct_p50_us": round(past.percentile(0.5)),
         "direct_p99_us": round(past.percentile(0.99)),
-        "added_p50_us": round(through.percentile(0.5) - past.percentile(0.5)),
-        "added_p99_us": round(through.percentile(0.99) - past.percentile(0.99)),
     }
 
 
@@ -116,7 +116,7 @@ async def stream_memory(running: Running, request: bytes, context: Any = None) -
 
 
 def joined(rounds: list[Figure]) -> Figure:
-    """The median of each number of some rounds, and the rounds of the first one."""
+    """The median of each number of some rounds, and what each round had for the first."""
     first = next(iter(rounds[0]))
     merged: Figure = {
         name: round(statistics.median(figure[name] for figure in rounds), 3 if name == "glued" else 2)

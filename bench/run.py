@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -153,7 +154,12 @@ class Bench:
                 self.note(scenario, name, None if name in failed else measure.joined(done[name]))
 
     async def whole(self) -> None:
-        for site, size, total in (("small", 1, 5000), ("large", 10, 3000), ("small_tls", 1, 4000), ("large_tls", 10, 2500)):
+        for site, size, total in (
+            ("small", 1, 5000),
+            ("large", 10, 3000),
+            ("small_tls", 1, 4000),
+            ("large_tls", 10, 2500),
+        ):
             body = bodies.chat_request(f"{site}/m", size * KB)
             await self.each(
                 site,
@@ -167,7 +173,9 @@ class Bench:
         )
         long = bodies.chat_request("small/m", 400 * KB)
         await self.each(
-            "prompt", lambda r: measure.request_cost(r, r.system.request("small", long), int(600 * self.scale)), rounds=2
+            "prompt",
+            lambda r: measure.request_cost(r, r.system.request("small", long), int(600 * self.scale)),
+            rounds=2,
         )
 
     async def streamed(self) -> None:
@@ -195,9 +203,7 @@ class Bench:
     async def memory(self) -> None:
         """Before the load: what earlier work left behind could hide what a stream takes."""
         body = bodies.chat_request("silent/m", KB, stream=True)
-        await self.each(
-            "stream_memory", lambda r: measure.stream_memory(r, r.system.request("silent", body)), rounds=1
-        )
+        await self.each("stream_memory", lambda r: measure.stream_memory(r, r.system.request("silent", body)), rounds=1)
         system = systems.headgate(self.folder / "tls", free_port(), self.sites, self.pair)
         body = bodies.chat_request("silent_tls/m", KB, stream=True)
         context = ssl.create_default_context(cafile=str(self.ca))
@@ -239,14 +245,11 @@ class Bench:
             capture_output=True,
             check=True,
         ).stdout
-        rows = json.loads(told)
-        return {"log": log.count(b'"event":"request"'), "ledger": sum(row["requests"] for row in rows)}
+        return {"log": log.count(b'"event":"request"'), "ledger": json.loads(told)["total"]["requests"]}
 
 
 def _until_listening(process: Process, port: int, context: ssl.SSLContext) -> None:
     """A gateway that speaks TLS is ready when it shakes hands."""
-    import socket
-
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
@@ -293,10 +296,14 @@ def _report(judged: list[dict[str, Any]]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure Headgate beside others.")
-    parser.add_argument("--quick", action="store_true", help="Headgate and nginx only, in under a minute; writes nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="Headgate and nginx only, in under a minute; writes nothing"
+    )
     quick = parser.parse_args().quick
     if not quick:
-        subprocess.run(["sh", str(Path(__file__).with_name("install.sh"))], check=True, env=os.environ | {"PYTHON": sys.executable})
+        subprocess.run(
+            ["sh", str(Path(__file__).with_name("install.sh"))], check=True, env=os.environ | {"PYTHON": sys.executable}
+        )
     if systems.version("nginx") is None:
         print(f"the upstream needs nginx: {systems.missing('nginx')}", file=sys.stderr)
         return 1

@@ -109,7 +109,11 @@ def litellm(folder: Path, port: int, sites: Mapping[str, Site]) -> System:
             for name, site in sites.items()
         ],
         "general_settings": {"master_key": KEY},
-        "litellm_settings": {"num_retries": 0, "telemetry": False},
+        "litellm_settings": {
+            "num_retries": 0,
+            "telemetry": False,
+            "use_chat_completions_url_for_anthropic_messages": True,  # else it crosses to the Responses API
+        },
     }
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
@@ -142,7 +146,12 @@ def portkey(folder: Path, port: int, sites: Mapping[str, Site]) -> System:
     ca = next((site.ca for site in sites.values() if site.ca), None)
     return System(
         name="portkey",
-        command=["node", str(HERE / "node_modules/@portkey-ai/gateway/build/start-server.js"), f"--port={port}", "--headless"],
+        command=[
+            "node",
+            str(HERE / "node_modules/@portkey-ai/gateway/build/start-server.js"),
+            f"--port={port}",
+            "--headless",
+        ],
         environment={"NODE_ENV": "production"} | ({name: str(ca) for name in TRUST} if ca else {}),
         headers=lambda site: {"x-portkey-provider": "openai", "x-portkey-custom-host": f"{sites[site].base}/v1"},
         ready="/",
@@ -162,7 +171,11 @@ def nginx(folder: Path, port: int, sites: Mapping[str, Site]) -> System:
     )
     places = "".join(
         f"location /{name}/ {{ proxy_pass {site.base.split(':')[0]}://{name}/{site.base.split('/')[3]}/; "
-        + (f"proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_trusted_certificate {site.ca}; " if site.ca else "")
+        + (
+            f"proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_trusted_certificate {site.ca}; "
+            if site.ca
+            else ""
+        )
         + ("proxy_buffering off; proxy_read_timeout 600s; " if site.streams else "")
         + "}\n"
         for name, site in sites.items()
