@@ -15,7 +15,7 @@ check: .venv/dev.stamp
 	$(RUN)/ruff format --check src tests bench docs
 	$(RUN)/ruff check src tests bench docs
 	$(RUN)/mypy
-	$(RUN)/pytest tests/test_architecture.py tests/test_docs.py
+	$(RUN)/pytest tests/test_architecture.py tests/test_pages.py
 
 format: .venv/dev.stamp
 	$(RUN)/ruff format src tests bench docs
