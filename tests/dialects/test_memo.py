@@ -54,3 +54,12 @@ def test_calls_nobody_remembers_stay_as_they_are() -> None:
     prompt = turn(ToolCall(id="unknown", name="t", arguments="{}"))
     restore(prompt, remembered().get)
     assert prompt.messages[0].parts == [ToolCall(id="unknown", name="t", arguments="{}")]
+
+
+def test_what_the_clients_own_dialect_says_of_a_call_does_not_stand_for_the_rest() -> None:
+    prompt = turn(ToolCall(id="c1", name="t", arguments="{}", extras={"openai": {"id": "fc_1"}}))
+    restore(prompt, remembered().get)
+    thought, call = prompt.messages[0].parts
+    assert thought == Thinking(text="hm", extras=SIGNED)
+    assert isinstance(call, ToolCall)
+    assert call.extras == {"google": {"thoughtSignature": "g"}, "openai": {"id": "fc_1"}}

@@ -52,16 +52,18 @@ class Remember:
 
 
 def restore(prompt: Prompt, get: Callable[[str], bytes | None]) -> None:
-    """Puts back, into assistant turns, thoughts and call extras that the client did not send. What it did send is left alone."""
+    """Puts back, into assistant turns, thoughts and call extras that the client did not send. What it did send is left alone;
+    what its own dialect says of a call (an item's id) is no reason to think that the rest came along."""
+    own = {prompt.family}
     for message in prompt.messages:
         if message.role != "assistant" or not any(isinstance(part, ToolCall) for part in message.parts):
             continue
-        bare = not any(isinstance(part, Thinking) and part.extras for part in message.parts)
+        bare = not any(isinstance(part, Thinking) and part.extras.keys() - own for part in message.parts)
         parts: list[Part] = []
         for part in message.parts:
-            if isinstance(part, ToolCall) and not part.extras and (value := get(part.id)) is not None:
+            if isinstance(part, ToolCall) and not part.extras.keys() - own and (value := get(part.id)) is not None:
                 kept = _decode(value)
-                part.extras = kept.extras
+                part.extras = {**kept.extras, **part.extras}
                 if bare:
                     parts += [Thinking(text=thought.text, extras=thought.extras) for thought in kept.thoughts]
             parts.append(part)
