@@ -1,12 +1,12 @@
 """OpenAI Chat Completions, as OpenAI defined it and some twenty other providers speak it.
 
-head, slots      what is read and edited of a client's own bytes
-read, history, blocks, fields        client JSON -> Prompt
-write, compose   Prompt -> JSON and losses
-decode, turn, message, usage         answer -> events
-encode, whole    events -> chunks; a folded answer -> one document
-reasoning        thoughts and what must come back with them
-errors, tables   every shape of error; every word
+head, slots, places             what is read and edited of a client's own bytes
+read, history, blocks, fields   client JSON -> Prompt
+write, compose                  Prompt -> JSON and losses
+decode, turn, message, usage    answer -> events
+encode, whole, shown            events -> chunks; a folded answer -> one document
+reasoning                       thoughts and what must come back with them
+errors, tables                  every shape of error; every word
 """
 
 from __future__ import annotations
