@@ -464,3 +464,31 @@ def test_a_crossing_that_breaks_in_mid_stream_ends_in_its_own_grammar(
         events = [json.loads(line[6:]) for line in answer.splitlines() if line.startswith(b"data: {")]
         assert [event["sequence_number"] for event in events] == list(range(len(events)))
         assert events[-1]["type"] == "response.failed"
+
+
+def test_the_answer_shows_the_alias_where_the_config_says_so(own: Any, script: Upstream) -> None:
+    """Whole and streamed, same dialect and crossing: the model's name is the client's own, every other byte stays."""
+    models = {
+        "mine": {"targets": ["up_chat/theirs"], "answer_model": "alias"},
+        "theirs": {"targets": ["up_chat/theirs"]},
+    }
+    gateway = own(models=models)
+    reply = completion().replace(b'"model": "m"', b'"model" : "theirs-2026"')
+    for model, shown in (("mine", b'"model" : "mine"'), ("theirs", b'"model" : "theirs-2026"')):
+        script.script(Reply(pieces=[reply]))
+        answer = ask(gateway, "POST", "/v1/chat/completions", CHAT | {"model": model})
+        assert answer.body == reply.replace(b'"model" : "theirs-2026"', shown)
+    pieces = sse(chunk("hi"), chunk(finish="stop"), "[DONE]")
+    script.script(*[Reply(headers=SSE, pieces=pieces, chunked=True)] * 2)
+    stream = ask(gateway, "POST", "/v1/chat/completions", STREAM | {"model": "mine"}).body
+    assert stream == b"".join(pieces).replace(b'"model": "m"', b'"model": "mine"')
+    crossed = ask(gateway, "POST", "/v1/messages", STREAM | {"model": "mine", "max_tokens": 5}).body
+    assert json.loads(crossed.split(b"data: ")[1].splitlines()[0])["message"]["model"] == "mine"
+
+
+def test_a_known_cost_is_told_with_a_whole_answer(own: Any, script: Upstream) -> None:
+    gateway = own(prices=[{"model": "up_chat/*", "input": "1.50", "output": "6"}])
+    script.script(Reply(pieces=[completion(prompt=1000, out=100)]))
+    answer = ask(gateway, "POST", PATH, CHAT)
+    assert answer.headers["x-headgate-cost"] == "0.002100000"
+    assert row_of(gateway, answer.headers["x-request-id"])["charge"] == 2_100_000

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from headgate import clock
 from headgate.dialects.base import Ask
-from headgate.dialects.render import Encoded, Folded, Patched, Render, Verbatim, has_content
+from headgate.dialects.render import Aliased, Encoded, Folded, Patched, Render, Verbatim, has_content
 from headgate.dialects.undo import Undo
 from headgate.errors import (
     BadRequest,
@@ -262,11 +262,14 @@ class Dispatch:
         frames = served.frames
         client_whole = not x.head.stream
         same_form = frames.whole == client_whole and (client_whole or frames.framing == x.request.framing)
+        render: Render
         if served.prepared.same and same_form:
             hide = not x.head.include_usage
-            return Patched(hide) if filtered else Verbatim(hide)
-        ask = self.ask(x, served.prepared.prompt)
-        return Folded(x.dialect, ask) if client_whole else Encoded(x.dialect.encoder(ask))
+            render = Patched(hide) if filtered else Verbatim(hide)
+        else:
+            ask = self.ask(x, served.prepared.prompt)
+            render = Folded(x.dialect, ask) if client_whole else Encoded(x.dialect.encoder(ask))
+        return Aliased(render, x.route.alias) if x.route is not None and x.route.answer_alias else render
 
     def ask(self, x: Exchange, prompt: Prompt | None = None) -> Ask:
         return Ask(

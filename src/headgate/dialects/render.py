@@ -20,8 +20,8 @@ import msgspec
 from msgspec.structs import replace
 
 from headgate.dialects.base import Ask, Dialect, Edit, Encoder
-from headgate.dialects.splice import apply
-from headgate.model.events import Event, Finished, Fold, Frame, PartDelta, PartStarted, Path, Repeat, Slot
+from headgate.dialects.splice import apply, places
+from headgate.model.events import Event, Finished, Fold, Frame, PartDelta, PartStarted, Path, Repeat, Slot, Started
 from headgate.model.prompt import Loss
 
 
@@ -239,6 +239,37 @@ class Folded:
 
     def losses(self) -> list[Loss]:
         return self._losses
+
+
+_MODEL: tuple[Path, ...] = (("model",), ("modelVersion",), ("message", "model"), ("response", "model"))
+"""Where the dialects' documents name the model."""
+
+
+class Aliased:
+    """Another render, with the alias in place of the model's name: a splice in each frame that says it."""
+
+    def __init__(self, inner: Render, alias: str) -> None:
+        self._inner = inner
+        self._alias = alias
+        self._value = msgspec.json.encode(alias)
+        self.needs_events = inner.needs_events
+        self.events, self.take, self.end, self.losses = inner.events, inner.take, inner.end, inner.losses
+
+    @property
+    def last(self) -> bytes:
+        return self._inner.last
+
+    def frame(self, frame: Frame) -> None:
+        frame.events = tuple(
+            replace(event, model=self._alias) if isinstance(event, Started) else event for event in frame.events
+        )
+        if frame.data is not None and frame.span is not None and frame.data[:1] == b"{":
+            named = [Edit(name="model", path=path, value=self._value) for path in places(frame.data, _MODEL)]
+            frame.data = apply(frame.data, named)
+            begin, end = frame.span
+            frame.raw = frame.raw[:begin] + frame.data + frame.raw[end:]
+            frame.span = (begin, begin + len(frame.data))
+        self._inner.frame(frame)
 
 
 def has_content(events: Iterable[Event]) -> bool:

@@ -38,6 +38,8 @@ def reply_headers(x: Exchange, flow: Flow) -> Headers:
             (b"x-headgate-model", _safe(attempt.target)),
             (b"x-headgate-attempts", b"%d" % len(x.attempts)),
         ]
+        if flow.whole and attempt.cost is not None:
+            headers.append((b"x-headgate-cost", b"%d.%09d" % divmod(sum(one.cost or 0 for one in x.attempts), 10**9)))
     if x.losses:
         names = sorted({loss.what for loss in x.losses})
         listed = names[:_SHOWN_LOSSES] + ([f"+{len(names) - _SHOWN_LOSSES}"] if len(names) > _SHOWN_LOSSES else [])
