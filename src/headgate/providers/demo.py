@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from headgate.dialects.base import Ask, Dialect, Framing
-from headgate.errors import HeadgateError, NotFound, UpstreamTimeout, UpstreamTruncated
+from headgate.errors import NotFound, Refused, UpstreamRefused, UpstreamTimeout, UpstreamTruncated
 from headgate.model.events import Answer, AnswerPart, Choice, Event, PartDelta, unfold
 from headgate.model.prompt import Media, Message, Prompt, Text, Tool, ToolResult
 from headgate.model.usage import Usage
@@ -69,13 +69,15 @@ class _Reply:
         self.headers = headers
         self._pieces = pieces
         self._limit: float | None = None
+        self.idle: float | None = None
         self._closed = False
 
     async def read(self) -> bytes:
         if self._closed:
             return b""
         try:
-            async with asyncio.timeout(self._limit):
+            waits = [seconds for seconds in (self._limit, self.idle) if seconds is not None]
+            async with asyncio.timeout(min(waits, default=None)):
                 return await anext(self._pieces, b"")
         except TimeoutError as error:
             raise UpstreamTimeout("the upstream did not send the rest of its answer in time") from error
@@ -100,9 +102,11 @@ class Demo:
             return _json(200, {"object": "list", "data": [{"id": m, "object": "model"} for m in MODELS]})
         dialect = self._dialects[name]
         try:
-            return await self._answer(dialect, "/" + rest, call)
-        except HeadgateError as error:
+            reply = await self._answer(dialect, "/" + rest, call)
+        except Refused as error:
             return _json(error.status, dialect.error_body(error, "demo"))
+        reply.idle = call.deadlines.idle
+        return reply
 
     async def _answer(self, dialect: Dialect, path: str, call: Call) -> _Reply:
         assert isinstance(call.body, bytes)
@@ -171,10 +175,9 @@ async def _faulty(model: str, pieces: list[bytes]) -> AsyncIterator[bytes]:
             await asyncio.sleep(_PACE)
 
 
-def _fault(message: str, status: int, code: str) -> HeadgateError:
-    error = HeadgateError(message, code=code)
-    error.status = status
-    return error
+def _fault(message: str, status: int, code: str) -> UpstreamRefused:
+    """As a provider tells it: the error's type is the one that goes with its status."""
+    return UpstreamRefused(message, status=status, code=code)
 
 
 def _json(status: int, json: dict[str, Any]) -> _Reply:
