@@ -118,10 +118,15 @@ class Service:
         raise Upgrade("there is no WebSocket here: send the request as HTTP POST to the same path")
 
 
+_CLIENTS = ((b"anthropic-version", "anthropic_messages"), (b"x-goog-api-key", "gemini"))
+"""A header that only this dialect's clients send -> the dialect. Google's SDK lists models below /v1, as the others do."""
+
+
 def _lean_to_client(ingress: Ingress, x: Exchange, match: routes.Match) -> None:
     """Model lists share one path between dialects: the client's own headers tell which shape it reads."""
-    if match.dialect == "openai_chat" and x.request.header(b"anthropic-version"):
-        x.dialect = ingress.dialects["anthropic_messages"]
+    if match.dialect == "openai_chat":
+        named = (dialect for header, dialect in _CLIENTS if x.request.header(header))
+        x.dialect = ingress.dialects[next(named, match.dialect)]
 
 
 def explain_handler(enabled: bool, price: Price) -> Handler:
