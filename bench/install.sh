@@ -11,7 +11,6 @@ cd "$(dirname "$0")" || exit 1
 
 LITELLM=1.106.0
 PORTKEY=1.15.2
-HONO=1.13.8 # Portkey's HTTP server; with 1.19 and Node 20 its streams end in a 500 ("immutable" headers)
 PYTHON=${PYTHON:-python3}
 
 rm -rf .venv/skipped
@@ -43,12 +42,11 @@ if ! installed; then
     fi
 fi
 
-has() { grep -qs "\"version\": \"$2\"" "node_modules/$1/package.json"; }
 if ! command -v npm >/dev/null 2>&1; then
     skip portkey "npm is not installed"
-elif ! { has @portkey-ai/gateway "$PORTKEY" && has @hono/node-server "$HONO"; }; then
+elif ! grep -qs "\"version\": \"$PORTKEY\"" node_modules/@portkey-ai/gateway/package.json; then
     if ! npm install --prefix . --no-save --no-package-lock --no-audit --no-fund --ignore-scripts \
-        "@portkey-ai/gateway@$PORTKEY" "@hono/node-server@$HONO" >"$log" 2>&1; then
+        "@portkey-ai/gateway@$PORTKEY" >"$log" 2>&1; then
         skip portkey "$(last "$log")"
     fi
 fi

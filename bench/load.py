@@ -59,7 +59,7 @@ class Answer:
     def _head(self, head: bytes, rest: bytes) -> None:
         lines = head.lower().split(b"\r\n")
         if not lines[0].startswith(b"http/1.1 200"):
-            raise LoadError((head + b"\r\n\r\n" + rest)[:1000].decode("latin-1"))
+            raise LoadError(f"{lines[0].decode('latin-1')}: {rest[:200].decode('latin-1')}")
         self._headed = True
         for line in lines[1:]:
             name, _, value = line.partition(b":")

@@ -30,6 +30,7 @@ class Process:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self.log = log
         self._file = log.open("wb")
+        self._began = time.perf_counter()
         self._process = subprocess.Popen(
             command, env=kept | environment, stdin=subprocess.DEVNULL, stdout=self._file, stderr=self._file
         )
@@ -63,11 +64,10 @@ class Process:
         return sums
 
     def wait_for(self, port: int, path: str, seconds: float) -> float:
-        """Seconds until a GET of `path` is answered with 200. Raises RuntimeError with the log's end."""
-        began = time.perf_counter()
-        while time.perf_counter() - began < seconds and self._process.poll() is None:
+        """Seconds from the command to a GET of `path` that is answered with 200. Raises RuntimeError with the log's end."""
+        while time.perf_counter() - self._began < seconds and self._process.poll() is None:
             if _answers(port, path):
-                return time.perf_counter() - began
+                return time.perf_counter() - self._began
             time.sleep(0.002)
         raise RuntimeError(f"it did not get ready: {self.log.read_text(errors='replace')[-2000:]}")
 

@@ -113,13 +113,14 @@ class Bench:
                 try:
                     running = stack.enter_context(self.one(system))
                 except (OSError, RuntimeError) as error:
-                    self.skipped[name] = str(error)
+                    self.skipped[name] = str(error).strip().splitlines()[-1][:300]
                     print(f"{name} is left out: {error}", file=sys.stderr)
                     continue
                 await asyncio.to_thread(running.process.settled_cpu_ns)
                 self.running[name] = running
                 memory = running.process.memory()
-                self.note("start", name, {"seconds": round(running.start_seconds, 3)})
+                if name != "headgate":  # started several times already
+                    self.note("start", name, {"seconds": round(running.start_seconds, 3)})
                 self.note("idle", name, {f"{kind}_mb": round(size / 1e6, 1) for kind, size in memory.items()})
             yield
 
@@ -148,7 +149,7 @@ class Bench:
                     done.setdefault(name, []).append(await act(running))
                 except (LoadError, OSError, TimeoutError) as error:
                     failed.add(name)
-                    self.skipped[f"{name}: {scenario}"] = repr(error)[:500]
+                    self.skipped[f"{name}, {scenario}"] = str(error)[:300] or repr(error)
         for name in self.running:
             if only(self.running[name].system):
                 self.note(scenario, name, None if name in failed else measure.joined(done[name]))
@@ -219,7 +220,7 @@ class Bench:
         for number in range(self.rounds):
             system = systems.headgate(self.folder / f"start{number}", free_port(), self.sites)
             with self.one(system, str(number)) as running:
-                seconds.append({"seconds": running.start_seconds})
+                seconds.append({"seconds": round(running.start_seconds, 3)})
         self.note("start", "headgate", measure.joined(seconds))
 
     async def run(self) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Site:
 @dataclass(frozen=True)
 class System:
     """`speed`: how much it is asked, as a share of what Headgate is; `streams`: how many at once it carries without gluing chunks
-    together; `share`: seconds that it may take to start."""
+    together."""
 
     name: str
     command: list[str]
