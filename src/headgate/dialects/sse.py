@@ -48,7 +48,8 @@ class Parser:
         items: list[Item] = []
         at = 0
         scan = self._scan
-        while True:
+        size = len(buffer)
+        while at < size:
             usual = None if scan > SHORT or self._start else _USUAL.match(buffer, at)
             if usual is not None:
                 end = usual.end()

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from headgate.dialects.openai_chat.errors import failed
 from headgate.dialects.openai_chat.message import Message, leaves, mapping
@@ -23,7 +24,7 @@ from headgate.dialects.openai_chat.tables import ANSWER_EXTRAS, CHOICE_KEYS, CHU
 from headgate.dialects.openai_chat.turn import Turn
 from headgate.dialects.openai_chat.usage import read_usage
 from headgate.errors import UpstreamMalformed
-from headgate.model.events import Decoded, Event, Path, Repeat, Started, UsageSeen
+from headgate.model.events import Decoded, Event, PartDelta, Path, Repeat, Slot, Started, UsageSeen
 from headgate.model.prompt import Extras
 
 _EMPTY = Decoded()
@@ -31,11 +32,54 @@ _DONE = b"[DONE]"
 _decode = msgspec.json.Decoder().decode
 
 
+class _PlainDelta(Struct, forbid_unknown_fields=True):
+    content: str
+
+
+class _PlainChoice(Struct, forbid_unknown_fields=True):
+    delta: _PlainDelta
+    index: int = 0
+    finish_reason: None = None
+    logprobs: None = None
+
+
+class _PlainChunk(Struct, forbid_unknown_fields=True):
+    """A chunk that goes on with a text and says nothing else: nearly all of them. Told apart by its type alone (2 µs a chunk
+    saved of 4); whatever does not fit is read the long way, with the same outcome."""
+
+    choices: tuple[_PlainChoice]
+    id: str | None = None
+    object: str | None = None
+    created: int | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    obfuscation: str | None = None
+    usage: None = None
+
+
+_plain = msgspec.json.Decoder(_PlainChunk).decode
+_PLAIN_PATH: Path = ("choices", 0, "delta", "content")
+_MISSES = 4
+"""Chunks that do not fit after which a server's are all read the long way."""
+
+
 class Decoder:
     """See dialects.base.Decoder."""
 
     choice_keys = CHOICE_KEYS
-    __slots__ = ("_failed", "_id", "_message", "_out", "_repeats", "_started", "_turns", "_whole", "complete")
+    __slots__ = (
+        "_failed",
+        "_id",
+        "_message",
+        "_misses",
+        "_out",
+        "_repeats",
+        "_started",
+        "_turns",
+        "_whole",
+        "complete",
+    )
 
     def __init__(self) -> None:
         self.complete = False
@@ -46,8 +90,11 @@ class Decoder:
         self._out: list[Event] = []
         self._repeats: list[Repeat] = []
         self._message = Message(self._out, self._repeats)
+        self._misses = 0
 
     def feed(self, event: str, data: bytes) -> Decoded:
+        if self._started and not event and self._misses < _MISSES and (plain := self._on(data)) is not None:
+            return plain
         if not data or data.isspace():
             return _EMPTY
         if data.lstrip().startswith(_DONE):
@@ -61,6 +108,21 @@ class Decoder:
             self._taken(False)
             raise
         return self._taken(usage_only)
+
+    def _on(self, data: bytes) -> Decoded | None:
+        """A plain chunk that goes on with the text that is open; None for all others."""
+        try:
+            (choice,) = _plain(data).choices
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._misses += 1
+            return None
+        turn = self._turns.get(choice.index)
+        if turn is None or turn.kind != "text" or not choice.delta.content:
+            return None
+        self._misses = 0
+        slot = Slot(path=_PLAIN_PATH)
+        delta = PartDelta(choice=choice.index, part=turn.part, kind="text", text=choice.delta.content, slot=slot)
+        return Decoded(events=(delta,))
 
     def whole(self, data: bytes) -> Decoded:
         self._whole = True
