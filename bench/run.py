@@ -162,10 +162,12 @@ class Bench:
             ("large_tls", 10, 2500),
         ):
             body = bodies.chat_request(f"{site}/m", size * KB)
-            await self.each(
-                site,
-                lambda r, s=site, b=body, t=total: measure.request_cost(r, r.system.request(s, b), int(t * self.scale)),
-            )
+            count = int(total * self.scale)
+
+            async def act(running: Running, site: str = site, body: bytes = body, count: int = count) -> Figure:
+                return await measure.request_cost(running, running.system.request(site, body), count)
+
+            await self.each(site, act)
         body = bodies.anthropic_request("small/m", KB)
         await self.each(
             "crossing",

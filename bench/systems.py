@@ -215,10 +215,10 @@ def version(name: str) -> str | None:
             return __version__
         if name == "nginx":
             told = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr
-            return re.findall(r"nginx/([\d.]+)", told)[0]
+            return str(re.findall(r"nginx/([\d.]+)", told)[0])
         if name == "litellm":
             found = next((HERE / ".venv").glob("lib/*/site-packages/litellm-*.dist-info/METADATA"))
-            return re.findall(r"^Version: (.+)$", found.read_text(), re.M)[0]
+            return str(re.findall(r"^Version: (.+)$", found.read_text(), re.M)[0])
         return str(json.loads((HERE / "node_modules/@portkey-ai/gateway/package.json").read_text())["version"])
     except (OSError, StopIteration, subprocess.CalledProcessError):
         return None
