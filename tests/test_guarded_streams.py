@@ -29,7 +29,7 @@ from headgate.guards.base import Guard
 from headgate.guards.pattern import compile
 from headgate.model.events import Decoded, Fold, PartDelta
 from headgate.stages.guard_output import GuardOutput
-from oracles import Reading
+from oracles import Reading, gemini
 from readings import CROSSING
 from recordings import Recording
 from running import KEY, sites
@@ -221,3 +221,26 @@ def test_every_stream(dialect: str, inside: Dry) -> None:
     assert seen > 150
     assert set(excused) == set(exceptions.GUARDED) & {row.id for row in readings.answers(dialect)}
     assert wrong == [], f"{len(wrong)} of {seen}:\n" + "\n".join(wrong[:100])
+
+
+def test_a_string_of_streamed_arguments_is_one_text(inside: Dry) -> None:
+    """Vertex streams arguments string by string, each in pieces: a match over two of them is found, over two strings it is not."""
+    pieces = [("$.note", "my se", True), ("$.note", "cret and", True), ("$.note", " more", False), ("$.to", "se", True)]
+    pieces += [("$.also", "cret", False)]
+    calls: list[dict[str, Any]] = [{"name": "write", "willContinue": True}]
+    for path, text, goes_on in pieces:
+        piece = {"jsonPath": path, "stringValue": text, "willContinue": goes_on}
+        calls.append({"partialArgs": [piece], "willContinue": True})
+    parts: list[Any] = [{"functionCall": call} for call in [*calls, {}]]
+    chunks = [{"candidates": [{"content": {"role": "model", "parts": [part]}}]} for part in parts]
+    chunks.append({"candidates": [{"finishReason": "STOP"}]})
+    stream = b"".join(b"data: %s\r\n\r\n" % json.dumps(chunk).encode() for chunk in chunks)
+    stage = GuardOutput(
+        compile([Guard(name="it", pattern="secret", replacement=MARK, places=frozenset({"tool_arguments"}))])
+    )
+    path = "/up_gemini/v1beta/models/m:streamGenerateContent?alt=sse"
+    body = json.dumps({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}).encode()
+    answer = inside.answer(path, body, Scripted(b"text/event-stream", [stream]), [stage])
+    (choice,) = gemini.stream(answer).choices
+    assert choice.tools == [("write", {"note": f"my {MARK} and more", "to": "se", "also": "cret"})]
+    assert len(frames(answer, False)) == len(frames(stream, False))

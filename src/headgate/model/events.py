@@ -63,7 +63,8 @@ class PartStarted(Struct, frozen=True, kw_only=True):
 
 class PartDelta(Struct, frozen=True, kw_only=True):
     """`whole`: this text is complete in itself, scanned alone (a whole reply; a string of a frame nobody knows, which has
-    part -1). `logprobs` is the native token list of this text, in OpenAI chat form."""
+    part -1; a string outside of parts that comes in pieces has a number of its own below that). `logprobs` is the native token
+    list of this text, in OpenAI chat form."""
 
     choice: int = 0
     part: int

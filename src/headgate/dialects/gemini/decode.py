@@ -73,6 +73,7 @@ class _Choice:
         "number",
         "parts",
         "signature",
+        "strings",
         "texts",
     )
 
@@ -84,6 +85,8 @@ class _Choice:
         self.number = -1
         """Of the open part, else of the last."""
         self.signature = ""
+        self.strings = 0
+        """Strings of arguments in pieces so far."""
         self.calling: Arguments | None = None
         self.calls = False
         self.finished = False
@@ -236,8 +239,12 @@ class Decoder:
                 return
         for number, item in enumerate(lists(call, "partialArgs")):
             piece = an_object(item, "partialArgs")
-            choice.calling.add(piece)
-            self._show(piece.get("stringValue"), (*path, "partialArgs", number, "stringValue"))
+            goes_on, text = choice.calling.add(piece), piece.get("stringValue")
+            if isinstance(text, str) and text:
+                choice.strings += not goes_on
+                own = -1 - choice.strings  # a text of its own: the call's arguments are told when they are whole
+                slot = Slot((*path, "partialArgs", number, "stringValue"))
+                self._events.append(PartDelta(choice=choice.index, part=own, kind="custom_call", text=text, slot=slot))
         if not call.get("willContinue"):
             self._close(choice)
 

@@ -27,7 +27,8 @@ class Arguments:
         self.value: dict[str, Any] = {}
         self._last = ""
 
-    def add(self, piece: dict[str, Any]) -> None:
+    def add(self, piece: dict[str, Any]) -> bool:
+        """Whether the piece goes on with the string before it."""
         path = string(piece, "jsonPath")
         value: Any = None
         for name in _VALUES:
@@ -38,11 +39,11 @@ class Arguments:
         for step, after in pairwise(steps):
             here = _entered(here, step, after)
         last = steps[-1]
-        if isinstance(value, str) and path == self._last:
-            before = _at(here, last)
-            value = before + value if isinstance(before, str) else value
-        _put(here, last, value)
+        before = _at(here, last) if path == self._last else None
+        goes_on = isinstance(value, str) and isinstance(before, str)
+        _put(here, last, before + value if goes_on else value)
         self._last = path
+        return goes_on
 
 
 def _steps(path: str) -> Steps:
