@@ -138,6 +138,22 @@ def test_thoughts_and_calls_come_back_with_their_opaque_values(events: list[Even
                 assert (item.text, item.extras) in thoughts  # a signature covers its own text, and no other
 
 
+def test_an_empty_text_keeps_no_thoughts_apart() -> None:
+    """An unsigned thought, a text that says nothing, a signed thought: the signature covers the second alone."""
+    events: list[Event] = [
+        *part(0, "thinking", "one"),
+        PartStarted(part=1, kind="text"),
+        PartEnded(part=1),
+        PartStarted(part=2, kind="thinking"),
+        PartDelta(part=2, kind="thinking", text="two", extras={"anthropic": {"signature": "AA=="}}),
+        PartEnded(part=2),
+        Finished(stop="stop"),
+    ]
+    contents = [{"role": "model", "parts": parts(frames(events))}]
+    thoughts = [item for _, item in flat(DIALECT.read({"contents": contents})) if isinstance(item, Thinking)]
+    assert [(thought.text, bool(thought.extras)) for thought in thoughts] == [("one", False), ("two", True)]
+
+
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_a_foreign_answer(framing: str) -> None:
     """Several candidates, foreign stop words, usage with all its counts."""

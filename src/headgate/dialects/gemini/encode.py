@@ -172,24 +172,28 @@ class Encoder:
         parts: list[Json] = []
         while choice.queue:
             part = choice.queue[0]
-            streams = part.kind in STREAMED
-            if choice.bare is not None and choice.bare is not part:
-                parts += [BOUNDARY] if part.kind == "thinking" else []
-                choice.bare = None
+            streams, over = part.kind in STREAMED, part.ended or last
+            made: list[Json] = []
+            closing: list[Json] = []
             if streams and part.pieces:
                 text = "".join(part.pieces)
                 part.shown.append(text)
                 part.pieces.clear()
-                parts.append({"text": text, "thought": True} if part.kind == "thinking" else {"text": text})
-            if not part.ended and not last:
+                made.append({"text": text, "thought": True} if part.kind == "thinking" else {"text": text})
+            if over:
+                choice.queue.pop(0)
+                if part.cited:
+                    choice.cited.append(part)
+                closing = _closing(part, self.losses) if streams else self._whole(choice, part)
+                made += closing
+            if made:
+                parts += [BOUNDARY] if choice.bare is not None and part.kind == "thinking" else []
+                choice.bare = None
+                parts += made
+            if not over:
                 break
-            choice.queue.pop(0)
-            if part.cited:
-                choice.cited.append(part)
-            closing = _closing(part, self.losses) if streams else self._whole(choice, part)
-            if part.kind == "thinking" and not closing:
+            if part.kind == "thinking" and part.shown and not closing:
                 choice.bare = part
-            parts += closing
         return parts
 
     def _whole(self, choice: _Choice, part: _Part) -> list[Json]:
