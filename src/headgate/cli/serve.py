@@ -31,6 +31,8 @@ from headgate.stores.base import KeyRow
 from headgate.telemetry import logs
 
 _log = structlog.get_logger("headgate")
+SWITCH = 0.0005
+"""Seconds that a thread (the ledger's feed, the log's writer) may keep the event loop waiting; 5 ms by default."""
 TLS_CHECK_TICKS = 50  # of 0.1 s: renewed certificates are served within five seconds
 
 
@@ -86,6 +88,8 @@ def _serve(config: Config, variables: Mapping[str, str], writer: logs.Writer, li
         gateway.start()
         gc.collect()
         gc.freeze()  # what was made at start lives to the end: the collector need not look at it again
+        gc.set_threshold(20_000, 20, 100)  # requests leave no cycles but those of errors
+        sys.setswitchinterval(SWITCH)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(sockets=[listener]))
     finally:

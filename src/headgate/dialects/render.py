@@ -129,6 +129,9 @@ class Patched:
         while queue and queue[0].waiting == 0:
             job = queue.popleft()
             frame = job.frame
+            for event in job.originals.values():
+                if event.slot is not None:
+                    event.slot.home = None  # no cycle is left for the collector
             if frame.usage_only and self._hide:
                 continue
             out.append(self._patched(job) if self._edited else frame.raw)

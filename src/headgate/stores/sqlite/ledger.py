@@ -73,9 +73,9 @@ _REQUESTS = _Table(
         *(
             row.charge,
             row.estimated,
-            _json(row.losses).decode(),
-            _json(row.findings).decode(),
-            _json(row.edits).decode(),
+            _json(row.losses).decode() if row.losses else "[]",
+            _json(row.findings).decode() if row.findings else "[]",
+            _json(row.edits).decode() if row.edits else "[]",
         ),
         *(row.trace_id, row.user_agent, row.first_us, row.total_us, row.upstream_us),
     ),
