@@ -97,10 +97,11 @@ class Tally:
 def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     kept = Tally()
     yield kept
-    terminal = request.config.pluginmanager.getplugin("terminalreporter")
-    for what in ("answers: from, to", "requests: from, to"):
-        for line in ("", *kept.table(what)):
-            terminal.write_line(line)
+    plugins = request.config.pluginmanager
+    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
+        for what in ("answers: from, to", "requests: from, to"):
+            for line in ("", *kept.table(what)):
+                plugins.getplugin("terminalreporter").write_line(line)
 
 
 def reply_to_crossing(row: Recording, rng: Random) -> Reply:
