@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from google import genai
 from google.genai import errors, types
 
@@ -260,6 +261,8 @@ def _camel(name: str) -> str:
 @cache
 def _schemas() -> dict[str, dict[str, Any]]:
     """One description of both APIs: Vertex's fields beside the Gemini API's."""
+    if not SPECS.is_dir():
+        pytest.skip(f"no API descriptions here: {SPECS.name} is not beside the project")
     gemini = json.loads((SPECS / "generativelanguage.openapi.json").read_text())["components"]["schemas"]
     vertex = json.loads((SPECS / "aiplatform.v1.json").read_text())["schemas"]
     prefix = "GoogleCloudAiplatformV1"

@@ -23,6 +23,7 @@ from typing import Any
 import httpx2
 import jsonschema
 import openai
+import pytest
 import yaml
 from openai._streaming import Stream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -245,6 +246,8 @@ def failure(body: bytes, status: int) -> openai.APIStatusError:
 def _description() -> dict[str, Any]:
     named = os.environ.get("HEADGATE_SPECS")
     folder = Path(named) if named else Path(__file__).parents[3] / "shared" / "specs"
+    if not folder.is_dir():
+        pytest.skip("no API descriptions here: they are not beside the project")
     return yaml.load((folder / "openai-openapi.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import httpx2
 import jsonschema
 import openai
+import pytest
 import yaml
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter, ValidationError
@@ -290,7 +291,8 @@ class _Grammar:
 
 @cache
 def _validator() -> tuple[jsonschema.Draft202012Validator, frozenset[str]]:
-    assert recordings.FOLDER is not None
+    if recordings.FOLDER is None:
+        pytest.skip("no API descriptions here: they are not beside the project")
     spec = yaml.load((recordings.FOLDER.parent / "specs/openai-openapi.yaml").read_text(), Loader=yaml.CSafeLoader)
     schemas = spec["components"]["schemas"]
     known = frozenset(_members(schemas["CreateResponse"], schemas)) | BESIDE
