@@ -20,7 +20,7 @@ from headgate import clock
 from headgate.dialects.base import Dialect, Json
 from headgate.errors import BadRequest, HeadgateError, NotFound, Upgrade, UpstreamRefused
 from headgate.http import routes
-from headgate.http.body import ClientLeft, Receive, pieces, read_whole
+from headgate.http.body import ClientLeft, Receive, read_whole
 from headgate.http.headers import error_headers, reply_headers, trace
 from headgate.model.exchange import Exchange, Request
 from headgate.model.trail import Trail
@@ -193,7 +193,3 @@ async def send_json(send: Send, json: Json | list[Any], status: int = 200, heade
     head = [*(headers or []), JSON, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})
-
-
-def body_pieces(receive: Receive, bounds: Bounds) -> Any:
-    return pieces(receive, bounds.max_body * 8)

@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -38,6 +38,8 @@ from headgate.stages.resolve import Resolve
 from headgate.stores.base import Objects, Spool
 
 READ_LIMIT = 32 * 1024 * 1024
+UPLOADS = 8
+"""How many times larger than a request that is read may one be that passes through."""
 _UP = (b"content-type", b"content-length", b"accept", b"openai-beta", b"anthropic-beta", b"range", b"x-goog-upload-")
 _DOWN = (b"content-type", b"content-disposition", b"content-range", b"x-goog-upload-", b"openai-", b"retry-after")
 _UNSAFE = re.compile(r"%2e|%2f|%5c|%00|\\|//|/\.\.?(/|$)", re.I)
@@ -85,7 +87,7 @@ class Opaque:
             origin=site.origin,
             path=path + _query(x.request.query),
             headers=await self._headers(x, site, endpoint, body is None),
-            body=body if body is not None else self._upload(x, receive, ingress),
+            body=body if body is not None else pieces(receive, ingress.bounds.max_body * UPLOADS),
             deadlines=site.deadlines,
         )
         await self._relay(x, site, allow, call, send)
@@ -159,10 +161,6 @@ class Opaque:
         client = [(n, v) for n, v in x.request.headers if n.startswith(_UP) and (streamed or n != b"content-length")]
         headers = await call_headers(site, endpoint, self._fetch, client)
         return [*headers, (b"accept-encoding", b"identity")]
-
-    async def _upload(self, x: Exchange, receive: Receive, ingress: Ingress) -> AsyncIterator[bytes]:
-        async for piece in pieces(receive, ingress.bounds.max_body * 8):
-            yield piece
 
     # ------------------------------------------------------------------ the way back
 
