@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from headgate.config.environment import environment
 from headgate.config.load import ConfigErrors, Loaded, find, load, load_marked, parse_config
-from headgate.config.schema import Config, Target
+from headgate.config.routes import Target
+from headgate.config.schema import Config
 from headgate.errors import ConfigError
 
 WHOLE = """\

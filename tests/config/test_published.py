@@ -16,6 +16,7 @@ from headgate.config import schema
 from headgate.config.forms import DURATION, PRICE, SIZE
 from headgate.config.load import ConfigErrors, parse_config
 from headgate.config.published import json_schema
+from headgate.config.section import DialectName, Section
 from headgate.config.read import fields_of
 from headgate.guards import base as guards
 from headgate.guards.pattern import LONGEST
@@ -97,7 +98,7 @@ def test_schema_and_reader_agree(text: str, valid: bool) -> None:
 
 def test_every_field_says_what_it_is() -> None:
     for section in vars(schema).values():
-        if isinstance(section, type) and issubclass(section, schema.Section):
+        if isinstance(section, type) and issubclass(section, Section):
             for field in fields_of(section).values():
                 assert field.kind.about.endswith("."), f"{section.__name__}.{field.name}"
 
@@ -114,7 +115,7 @@ def test_choices_are_those_of_the_rooms_that_obey_them() -> None:
     assert fields["max_length"].kind.meta is not None
     assert fields["max_length"].kind.meta.le == LONGEST
     spoken = {endpoint.dialect for provider in all_providers().values() for endpoint in provider.endpoints}
-    assert spoken == set(get_args(schema.DialectName))
+    assert spoken == set(get_args(DialectName))
     timeouts = fields_of(schema.Timeouts)
     assert {name: field.default for name, field in timeouts.items()} == {
         name: getattr(Deadlines(), name) for name in Deadlines.__struct_fields__

@@ -146,6 +146,8 @@ PATH = Form(name="path", read=_matching(r"[\s\S]+", "a path"), pattern=r"[\s\S]+
 SITE = named("provider name", r"[A-Za-z0-9][A-Za-z0-9._-]*", 'a name of letters, digits, ".", "_" and "-", without "/"')
 ALIAS = named("model name", r"[^\s*]+\*?|\*", 'a name without spaces, or a pattern with one "*" at its end')
 TARGET = named("target", r"[^\s/*]+/([^\s*]*\*[^\s*]*|[^\s*]+)", '"provider/model"', example="openai/gpt-4o-mini")
+MODEL = named("model", r"[^\s*]+", 'a model of this config, or "provider/model"', example="openai/gpt-4o-mini")
+REGION = named("region", r"[A-Za-z0-9][A-Za-z0-9._-]*", "a region's name (eu, us-east-1)", example="eu")
 MODELS = named(
     "model pattern", r"[^\s*]+\*?|\*", 'a model name, or a pattern with one "*" at its end', example="openai/*"
 )

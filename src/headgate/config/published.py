@@ -15,7 +15,8 @@ import msgspec
 
 from headgate.config.forms import Form
 from headgate.config.read import Field, Kind, fields_of, kind_of
-from headgate.config.schema import Config, Section
+from headgate.config.schema import Config
+from headgate.config.section import Section
 
 _STANDS_FOR = r"\$\{"
 _VARIABLE: dict[str, Any] = {"type": "string", "pattern": _STANDS_FOR}

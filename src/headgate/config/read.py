@@ -24,8 +24,8 @@ from msgspec import Meta, Struct
 
 from headgate.config.document import List, Map, Mark, Node, Scalar, is_null, shown
 from headgate.config.forms import Form
-from headgate.config.schema import Section
 from headgate.config.secrets import Secret, Unresolved, interpolate
+from headgate.config.section import Section
 
 _INTEGER = re.compile(r"[-+]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)

@@ -14,32 +14,26 @@ from __future__ import annotations
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
 from headgate.config import forms
+from headgate.config.routes import Model
 from headgate.config.secrets import Secret
-
-Seconds: TypeAlias = Annotated[float, forms.DURATION]
-Bytes: TypeAlias = Annotated[int, forms.SIZE]
-NanoDollars: TypeAlias = Annotated[int, forms.PRICE]
-File: TypeAlias = Annotated[str, forms.PATH]
-ModelPattern: TypeAlias = Annotated[str, forms.MODELS]
-TargetName: TypeAlias = Annotated[str, forms.TARGET]
-Name: TypeAlias = Annotated[str, forms.TEXT]
-DialectName: TypeAlias = Literal[
-    "openai_chat", "openai_responses", "anthropic_messages", "gemini", "openai_completions"
-]
-
-
-class Section(Struct, frozen=True, kw_only=True):
-    """A mapping of the config."""
-
-    shorthand: ClassVar[str | None] = None
-    """The field that a text in place of the mapping stands for."""
-    unique: ClassVar[tuple[str, ...]] = ()
-    """Fields of which each tells the members of a list of these apart."""
+from headgate.config.section import (
+    Bytes,
+    Count,
+    DialectName,
+    File,
+    ModelPattern,
+    Name,
+    NanoDollars,
+    Region,
+    Seconds,
+    Section,
+    Share,
+)
 
 
 class Tls(Section, frozen=True, kw_only=True):
@@ -74,9 +68,35 @@ class Timeouts(Section, frozen=True, kw_only=True):
     total: Annotated[Seconds, "The whole attempt."] = 3600.0
 
 
+class Breaker(Section, frozen=True, kw_only=True):
+    """When a target is left alone: too many of its calls failed or were slow. A 429 never counts."""
+
+    window: Annotated[Seconds, "Over which calls are counted."] = 30.0
+    minimum: Annotated[Count, "Calls in the window before it may open."] = 20
+    error_rate: Annotated[Share, "The share of failed calls at which it opens."] = 0.5
+    slow_after: Annotated[Seconds | None, "To the first content: a call that takes longer is slow."] = None
+    slow_rate: Annotated[Share, "The share of slow calls at which it opens."] = 0.8
+    open_for: Annotated[Seconds, "How long it stays open; twice as long each time it opens again."] = 5.0
+    open_most: Annotated[Seconds, "How long at most."] = 60.0
+    probes: Annotated[Count, "Calls let through at once to see whether it is well again."] = 3
+
+
+class ProviderKey(Section, frozen=True, kw_only=True):
+    unique: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: Annotated[str, forms.SITE, "How records call it."]
+    api_key: Annotated[Secret, "The key itself."]
+    weight: Annotated[Count, "Its share of the requests."] = 1
+
+
 class Provider(Section, frozen=True, kw_only=True):
     type: Annotated[Name | None, "Which provider this is; the section's own name where it is not given."] = None
     api_key: Annotated[Secret | None, "The key; the provider's own variable where it is not given."] = None
+    api_keys: Annotated[
+        tuple[ProviderKey, ...],
+        "Several keys in place of one: used in turns, each with limits and a breaker of its own.",
+    ] = ()
+    region: Annotated[Region | None, "Where it computes, for `regions` of keys, tenants and models."] = None
     base_url: Annotated[str, "Where it listens; the provider's own address where it is not given."] = ""
     settings: Annotated[dict[str, Secret], "What the provider needs beside the key (region, version, ...)."] = field(
         default_factory=dict
@@ -92,36 +112,7 @@ class Provider(Section, frozen=True, kw_only=True):
     key_file: Annotated[File | None, "Its private key, PEM."] = None
     verify: Annotated[bool, "Check its certificate."] = True
     timeouts: Annotated[Timeouts, "Deadlines of its attempts."] = Timeouts()
-
-
-class Target(Section, frozen=True, kw_only=True):
-    """A text stands for the model alone."""
-
-    shorthand: ClassVar[str | None] = "model"
-
-    model: Annotated[TargetName, 'Provider and model, parted by "/". "*" stands for what it does in the name.']
-    weight: Annotated[
-        int | None,
-        Meta(ge=1, le=1_000_000),
-        "Its share of the requests that begin with a target that has one; without weights the order decides.",
-    ] = None
-
-    @property
-    def provider(self) -> str:
-        return self.model.partition("/")[0]
-
-    @property
-    def upstream_model(self) -> str:
-        return self.model.partition("/")[2]
-
-
-class Model(Section, frozen=True, kw_only=True):
-    targets: Annotated[tuple[Target, ...], Meta(min_length=1), "Where it may go, in order of preference."]
-    strict: Annotated[bool, "Refuse a request that cannot be carried to the target without loss."] = False
-    answer_model: Annotated[
-        Literal["provider", "alias"], "Which name the answer shows: the provider's own, or this one."
-    ] = "provider"
-    dialect: Annotated[DialectName | None, "Speak this dialect with the targets."] = None
+    breaker: Annotated[Breaker, "When one of its models is left alone for a while."] = Breaker()
 
 
 class Key(Section, frozen=True, kw_only=True):
@@ -133,6 +124,15 @@ class Key(Section, frozen=True, kw_only=True):
     models: Annotated[tuple[ModelPattern, ...], "What it may use; all where none is given."] = ()
     scopes: Annotated[tuple[Literal["trail", "admin", "explain"], ...], "What else it may do."] = ()
     expires: Annotated[float | None, forms.MOMENT, "From when it is void."] = None
+    regions: Annotated[
+        tuple[Region, ...], "Its requests go to targets of these regions only; any where none is given."
+    ] = ()
+
+
+class Tenant(Section, frozen=True, kw_only=True):
+    regions: Annotated[
+        tuple[Region, ...], "Requests of its keys go to targets of these regions only; any where none is given."
+    ] = ()
 
 
 class Guard(Section, frozen=True, kw_only=True):
@@ -193,6 +193,9 @@ class Config(Section, frozen=True, kw_only=True):
         'Names of your own for models, and where they go; "*" at the end of one stands for any rest.',
     ] = field(default_factory=dict)
     keys: Annotated[tuple[Key, ...], "Keys declared here: elsewhere they are read-only."] = ()
+    tenants: Annotated[dict[Annotated[str, forms.TEXT], Tenant], "What holds for all keys of a tenant."] = field(
+        default_factory=dict
+    )
     guards: Annotated[tuple[Guard, ...], "What is looked for in requests and answers, in this order."] = ()
     prices: Annotated[tuple[Price, ...], "Prices that go before the catalog's."] = ()
     telemetry: Annotated[Telemetry, "What the gateway tells of itself."] = Telemetry()

@@ -1,25 +1,50 @@
-"""Where a request may go."""
+"""Where a request may go. A Route is what a model's name amounts to; its policy (headgate.routing.policy) says how a target is
+chosen and what is done when one fails."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from headgate.model.ability import Abilities
+    from headgate.routing.policy import Policy
+
+Purpose: TypeAlias = Literal["", "context", "filter", "successor"]
 
 
 class RouteTarget(Struct, frozen=True, kw_only=True):
-    """A model at a site ("openai", "gpt-4o"). `dialect` overrides which of the site's dialects is spoken."""
+    """A model at a site ("openai", "gpt-4o"). A site with several keys is one site a key: "openai", "openai#second"."""
 
     site: str
     model: str
     dialect: str | None = None
+    """Overrides which of the site's dialects is spoken."""
     weight: int | None = None
+    rank: int = 0
+    """0: the route's targets; 1, 2, ...: its fallbacks in order, for when no target of a lower rank can take the request."""
+    purpose: Purpose = ""
+    """A typed fallback: it serves only after a failure of this kind (context window exceeded, content filter, model gone)."""
+    region: str = ""
+    tags: frozenset[str] = frozenset()
+    abilities: Abilities | None = None
+    """What the config says it can do, before what the catalog says."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.site}/{self.model}"
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """`alias` is the name the client used. Targets are in order of preference; where some
-    have weights, the first is drawn among these. `strict`: a crossing that loses anything is
-    refused. `answer_alias`: the answer's `model` is the alias instead of the provider's name."""
+    """`alias` is the name the client used. `strict`: a crossing that loses anything is refused. `answer_alias`: the answer's
+    `model` is the alias instead of the provider's name. `regions`: a hard constraint on every target, whatever happens."""
 
     alias: str
     targets: tuple[RouteTarget, ...]
+    policy: Policy | None = None
     strict: bool = False
     answer_alias: bool = False
+    regions: frozenset[str] = frozenset()
+    sunset: str = ""
+    """From when (YYYY-MM-DD) the model is not served any more: told in `Deprecation` and `Sunset` headers."""
