@@ -1,8 +1,8 @@
 """What models there are, what they cost, and how much they take. `Catalog.load()`, then `find`, is all that others
 need.
 
-The data is compiled from the genai-prices project (MIT, see LICENSE-genai-prices) by `python -m
-headgate.catalog.compile`.
+The data is compiled by `python -m headgate.catalog.compile`: names and prices from the genai-prices project, abilities from
+the model list of LiteLLM (both MIT, see LICENSE-genai-prices and LICENSE-litellm).
 """
 
 from .loader import Catalog

@@ -1,5 +1,8 @@
-"""Compile data.json from the installed genai-prices package: `python -m headgate.catalog.compile`. A build step, never
-imported by the gateway; the same package gives the same bytes.
+"""Compile data.json: `python -m headgate.catalog.compile [litellm-VERSION-....whl]`. A build step, never imported by the
+gateway; the same packages give the same bytes.
+
+Names and prices come from the installed genai-prices package. Abilities come from the list in a wheel of litellm (`pip
+download --no-deps litellm`; see `told`); without one, those that data.json has stay as they are.
 
 Dollars become integer nano-dollars per million units (rounded half up: the data holds a few sums of binary fractions).
 Names are in small letters, as they are compared. What the data lists without any price is free only if it is known to
@@ -10,20 +13,23 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from genai_prices import types as given
 from genai_prices.data import providers
 from genai_prices.data_units import unit_data
+from msgspec.structs import replace
 
-from .loader import DATA, Data, Provider, Source
+from .loader import DATA, Data, Provider, Source, rows
 from .matching import And, Clause, Contains, EndsWith, Equals, Or, Regex, StartsWith
-from .model import Dated, Row, Variant
+from .model import UNKNOWN, Dated, Row, Variant
 from .price import MILLION, Rate
+from .told import Told, gathered, read
 
 NANO = 10**9
 
@@ -39,10 +45,11 @@ FREE = {
 _NEWEST: list[datetime.date] = []
 
 
-def compiled() -> bytes:
+def compiled(wheel: Path | None = None) -> bytes:
     """The data file: one line a model, so that an update can be read as a difference."""
     _NEWEST[:] = [datetime.date.min]
-    rows = [(provider, [_row(provider.id, model) for model in provider.models]) for provider in providers]
+    models = {provider.id: [_row(provider.id, model) for model in provider.models] for provider in providers}
+    abilities, told = _kept() if wheel is None else _told(wheel, models)
     source = Source(
         name="genai-prices",
         version=version("genai-prices"),
@@ -50,8 +57,31 @@ def compiled() -> bytes:
         licence="MIT",
         copyright="Copyright (c) Pydantic Services Inc. 2025 to present",
     )
-    data = Data(source=source, providers=tuple(_provider(provider, some) for provider, some in rows))
+    data = Data(
+        source=source,
+        abilities=abilities,
+        providers=tuple(
+            _provider(
+                provider,
+                [replace(row, abilities=told.get((provider.id, row.id), UNKNOWN)) for row in models[provider.id]],
+            )
+            for provider in providers
+        ),
+    )
     return _encode(data) + b"\n"
+
+
+def _told(wheel: Path, models: Mapping[str, Sequence[Row]]) -> tuple[Source, Told]:
+    source, listed = read(wheel)
+    return source, gathered(listed, models)
+
+
+def _kept() -> tuple[Source | None, Told]:
+    """The abilities that the data file has."""
+    data = msgspec.json.decode(DATA.read_bytes(), type=Data)
+    return data.abilities, {
+        (provider.id, row.id): row.abilities for provider in data.providers for row in rows(provider.models)
+    }
 
 
 def _encode(value: object) -> bytes:
@@ -149,5 +179,5 @@ def _second(time: datetime.time) -> int:
 
 
 if __name__ == "__main__":
-    DATA.write_bytes(compiled())
+    DATA.write_bytes(compiled(*map(Path, sys.argv[1:2])))
     sys.stdout.write(f"{DATA}: {DATA.stat().st_size} bytes\n")

@@ -1,4 +1,4 @@
-"""The catalog: which models there are and what they cost. Read from data.json, resident, one lookup a request.
+"""The catalog: which models there are, what they cost and what they can. Read from data.json, resident, one lookup a request.
 
 Rules of this file:
 - A provider's models stay undecoded until somebody asks for that provider: most gateways use three of forty.
@@ -26,11 +26,13 @@ from .model import Custom, Model, Row
 
 DATA = Path(__file__).with_name("data.json")
 _REMEMBERED = 4096
-_rows = msgspec.json.Decoder(tuple[Row, ...]).decode
+rows = msgspec.json.Decoder(tuple[Row, ...]).decode
+"""The models of a Provider."""
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """Whose data it is. `newest`: the latest day on which a price of it begins (it may be announced only)."""
+    """Whose data it is. `newest`: of prices the latest day on which one begins (it may be announced only), of abilities the
+    day on which they were published."""
 
     name: str
     version: str
@@ -46,8 +48,11 @@ class Provider(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fallback: tuple[str, ...] = ()
 
 
-class Data(Struct, frozen=True, kw_only=True):
+class Data(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`source` of prices and names, `abilities` of what models can."""
+
     source: Source
+    abilities: Source | None = None
     providers: tuple[Provider, ...]
 
 
@@ -142,10 +147,10 @@ class Catalog:
         return None
 
     def _models(self, provider: Provider) -> tuple[Row, ...]:
-        rows = self._decoded.get(provider.id)
-        if rows is None:
-            rows = self._decoded[provider.id] = _rows(provider.models)
-        return rows
+        found = self._decoded.get(provider.id)
+        if found is None:
+            found = self._decoded[provider.id] = rows(provider.models)
+        return found
 
     def models(self, provider: str) -> list[Model]:
         """All models of a provider that are not on their way out, as the data orders them."""

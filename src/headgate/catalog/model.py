@@ -1,4 +1,4 @@
-"""A model as the catalog knows it: names, bounds, and the prices that hold at a time and for a way of processing.
+"""A model as the catalog knows it: names, abilities, and the prices that hold at a time and for a way of processing.
 
 Rules of this file:
 - Of dated prices the last one that holds counts; before all of them, the first.
@@ -13,13 +13,16 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from headgate.model.ability import Abilities
 from headgate.model.usage import Usage
 
 from .matching import Clause
 from .price import Rate, Sheet
 
 DAY = 86_400
+UNKNOWN = Abilities()
 _REMEMBERED = 64
 
 
@@ -58,7 +61,7 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True):
     match: Clause
     name: str = ""
     context_window: int | None = None
-    max_output: int | None = None
+    abilities: Abilities = UNKNOWN
     deprecated: bool = False
     prices: tuple[Dated, ...] = ()
     variants: tuple[Variant, ...] = ()
@@ -74,13 +77,14 @@ class Custom(Timed, frozen=True, kw_only=True):
 class Model:
     """One model of one provider, with the prices that the config gives it. Made by `Catalog.find`, and kept."""
 
-    __slots__ = ("_custom", "_dated", "_variants", "_window", "edition", "provider", "row")
+    __slots__ = ("_custom", "_dated", "_variants", "_window", "abilities", "edition", "provider", "row")
 
     def __init__(
         self, provider: str, row: Row, *, custom: tuple[Custom, ...] = (), variants: bool = True, edition: str = ""
     ) -> None:
         self.provider = provider
         self.row = row
+        self.abilities = _widest(row)
         self.edition = edition
         self._dated = row.prices
         self._variants = row.variants if variants else ()
@@ -98,12 +102,12 @@ class Model:
 
     @property
     def context_window(self) -> int | None:
-        return self.row.context_window
+        return self.abilities.context
 
     @property
     def max_output(self) -> int | None:
         """None where the data does not say."""
-        return self.row.max_output
+        return self.abilities.max_output
 
     @property
     def deprecated(self) -> bool:
@@ -180,6 +184,12 @@ class Model:
         if custom is not None:
             rates = {name: rate for name, rate in rates.items() if not _of_tokens(name)} | self._custom[custom].rates
         return Sheet(rates) if rates else None
+
+
+def _widest(row: Row) -> Abilities:
+    """What the data says of it. Of two contexts stated the larger counts, so that only what fits nowhere is kept away."""
+    known, stated = row.abilities, row.context_window
+    return known if (stated or 0) <= (known.context or 0) else replace(known, context=stated)
 
 
 class _Window:
