@@ -13,7 +13,7 @@
     │   └── UpstreamUnreachable 502 no connection       └── UpstreamMalformed 502  the answer was not what its dialect says
     └── GatewayError       us
         ├── Internal 500        a defect: logged with the id, told without detail
-        └── Unavailable 503     starting, draining or over capacity
+        └── Unavailable 503     starting or over capacity; Draining: being stopped
 
 Every error has a status, a stable `code`, `retryable`, and a message that says what to do. It never carries a secret,
 an upstream address or a stack. The body is rendered in the client's dialect (`Dialect.error_body`).
@@ -163,15 +163,28 @@ class Unavailable(GatewayError):
     retryable = True
 
 
+class Draining(Unavailable):
+    """The gateway is being stopped: another one, or the same one in a moment, will serve."""
+
+    code = "gateway_draining"
+
+
 class ConfigError(HeadgateError):
     """A config that is refused. `where` is "file:line:column" or a path; `hint` a suggestion."""
 
+    status = 400
     code = "invalid_config"
+    kind = "invalid_request_error"
 
     def __init__(self, message: str, *, where: str = "", hint: str = ""):
         super().__init__(message)
         self.where = where
         self.hint = hint
+
+    @property
+    def errors(self) -> tuple[ConfigError, ...]:
+        """All that is wrong, one by one."""
+        return (self,)
 
     def __str__(self) -> str:
         return "".join((f"{self.where}: " if self.where else "", self.message, f" ({self.hint})" if self.hint else ""))

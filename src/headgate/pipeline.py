@@ -50,12 +50,13 @@ class Pipeline:
                 await at.start(x)
             at = self.stages[-1]
             served = await self.dispatch(x)
-        except BaseException as error:
+        except BaseException as raised:
+            error = x.interrupted or raised
             known = told(error, x)
             x.error = known
             finish(x, self._entered(at), outcome_of(error), known.status)
             if isinstance(error, Exception):
-                raise known from error
+                raise known from raised
             raise
         return Flow(self, x, served)
 
@@ -202,6 +203,10 @@ class Flow:
         if not self._shown:
             raise error
         return self.x.dialect.error_frame(error, self._pipeline.dispatch.ask(self.x), self._render.last)
+
+    def interrupt(self, error: HeadgateError) -> bytes:
+        """We end the answer: its last bytes, which say so; b"" if it is over. Raises `error` where nothing was shown."""
+        return b"" if self._over else self._fail(error)
 
     def abandon(self) -> None:
         """The client is gone. No effect after the end."""

@@ -1,4 +1,11 @@
-"""`headgate serve`: from a config to a listening gateway, with a first key on the first run."""
+"""`headgate serve`: from a config to a listening gateway, with a first key on the first run.
+
+Rules of this file:
+- The config is loaded again on SIGHUP, and when its file has changed (looked at every half second, taken when it stands still).
+- SIGTERM and SIGINT drain: not ready from that moment, nothing new is taken, what is under way has `server.drain` seconds, then it
+  is ended with an error that says so. A second signal ends it at once. Records are written in any case; the exit code is 0.
+- The socket listens until the last request has ended: who asks meanwhile is told so (503), not left without an answer.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +17,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -19,11 +26,12 @@ import structlog
 import uvicorn
 import uvloop
 
-from headgate import __version__, clock
+from headgate import __version__, clock, tasks
 from headgate.app import Gateway
 from headgate.config.environment import environment
-from headgate.config.load import load
+from headgate.config.load import Loaded, find, load_marked
 from headgate.config.schema import Config
+from headgate.config.watch import Watch
 from headgate.errors import ConfigError
 from headgate.http.server import bounded
 from headgate.stores import keys
@@ -34,16 +42,28 @@ _log = structlog.get_logger("headgate")
 SWITCH = 0.0005
 """Seconds that a thread (the ledger's feed, the log's writer) may keep the event loop waiting; 5 ms by default."""
 TLS_CHECK_TICKS = 50  # of 0.1 s: renewed certificates are served within five seconds
+CONFIG_CHECK_TICKS = 5
+LAST_WORDS = 2.0
+"""Seconds for the ends of interrupted answers, and for clients to read them."""
 
 
 def serve(config: Path | None, host: str | None, port: int | None, data: Path | None) -> None:
     """Serve until told to stop. Raises ConfigError for what cannot be obeyed, a taken port and an unwritable folder included."""
     variables = environment()
-    settings = _overridden(load(config, variables), host, port, data)
+    file = find(config, variables)
+
+    def read() -> Loaded:
+        loaded = load_marked(file, variables)
+        return msgspec.structs.replace(loaded, config=_overridden(loaded.config, host, port, data))
+
+    watch = Watch(file) if file is not None else None
+    settings = read().config
     writer = logs.configure(settings.telemetry.log.level, settings.telemetry.log.format)
     try:
         with _listening(settings) as listener:
-            _serve(settings, variables, writer, listener)
+            _writable(settings.data)
+            gateway = Gateway(settings, variables, writer, read if file is not None else None)
+            _serve(gateway, settings, watch, listener)
     finally:
         writer.close()
 
@@ -78,12 +98,10 @@ def _listening(config: Config) -> Iterator[socket.socket]:
         listener.close()
 
 
-def _serve(config: Config, variables: Mapping[str, str], writer: logs.Writer, listener: socket.socket) -> None:
-    _writable(config.data)
-    gateway = Gateway(config, variables, writer)
+def _serve(gateway: Gateway, config: Config, watch: Watch | None, listener: socket.socket) -> None:
     try:
         context, files = _tls(config)
-        server = _Server(_uvicorn(gateway, config, context), gateway, context, files)
+        server = _Server(_uvicorn(gateway, config, context), gateway, watch, _Certificate(context, files))
         _greet(gateway, config, listener.getsockname()[1])
         gateway.start()
         gc.collect()
@@ -113,7 +131,8 @@ def _writable(folder: Path) -> None:
 def _uvicorn(gateway: Gateway, config: Config, context: ssl.SSLContext | None) -> uvicorn.Config:
     server = config.server
     settings = uvicorn.Config(
-        gateway.app,
+        gateway,
+        interface="asgi3",
         http=bounded(server.max_header_bytes, server.header_timeout),
         ws="none",
         lifespan="off",
@@ -122,7 +141,7 @@ def _uvicorn(gateway: Gateway, config: Config, context: ssl.SSLContext | None) -
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=max(1, int(server.drain)),
+        timeout_graceful_shutdown=int(LAST_WORDS),
     )
     settings.load()
     settings.ssl = context
@@ -146,16 +165,16 @@ def _tls(config: Config) -> tuple[ssl.SSLContext | None, list[str]]:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, that says when it stops and serves renewed certificates."""
+    """uvicorn's server: it drains, loads the config again, and serves renewed certificates."""
 
     def __init__(
-        self, config: uvicorn.Config, gateway: Gateway, context: ssl.SSLContext | None, files: list[str]
+        self, config: uvicorn.Config, gateway: Gateway, watch: Watch | None, certificate: _Certificate
     ) -> None:
         super().__init__(config)
         self._gateway = gateway
-        self._context = context
-        self._files = files
-        self._seen = self._stamps()
+        self._watch = watch
+        self._certificate = certificate
+        self._patience: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -164,28 +183,70 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains; a second one ends what is under way."""
-        self._gateway.drain()
+        self._gateway.drain.begin()
         self.force_exit = self.should_exit
         self.should_exit = True
+        if self.force_exit and self._patience is not None:
+            self._patience.cancel()
 
     async def on_tick(self, counter: int) -> bool:
-        if self._context is not None and counter % TLS_CHECK_TICKS == 0:
-            self._renew()
+        if counter % TLS_CHECK_TICKS == 0:
+            self._certificate.renew()
+        if self._watch is not None and counter % CONFIG_CHECK_TICKS == 0 and self._watch.changed():
+            self._reload("its file has changed")
         return await super().on_tick(counter)
+
+    def _hang_up(self) -> None:
+        if self._watch is not None:
+            self._watch.seen()  # it is read now: its change needs no second reload
+        self._reload("SIGHUP")
+
+    def _reload(self, cause: str) -> None:
+        async def reload() -> None:
+            with contextlib.suppress(ConfigError):  # the reloader has told the log
+                await self._gateway.reloader(cause)
+
+        tasks.spawn(reload(), "reload")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for what is under way, interrupt what takes too long, then close."""
+        for connection in self.server_state.connections:
+            if connection.cycle is not None and not connection.cycle.response_complete:  # type: ignore[union-attr]
+                connection.shutdown()  # it closes behind its answer; an idle one is told when it asks again
+        drain = self._gateway.drain
+        self._patience = tasks.spawn(drain.over(self._gateway.plan.config.server.drain), "drain")
+        if self.force_exit:
+            self._patience.cancel()
+        await asyncio.wait({self._patience})
+        if interrupted := drain.interrupt():
+            _log.warning("requests were interrupted", count=interrupted)
+            await drain.over(LAST_WORDS)
+        await super().shutdown(sockets)
+
+
+class _Certificate:
+    """The server's certificate, and a renewed one in its place as soon as its files hold one."""
+
+    def __init__(self, context: ssl.SSLContext | None, files: list[str]) -> None:
+        self._context = context
+        self._files = files
+        self._seen = self._stamps()
 
     def _stamps(self) -> list[int]:
         return [os.stat(file).st_mtime_ns for file in self._files]
 
-    def _renew(self) -> None:
-        assert self._context is not None
+    def renew(self) -> None:
+        if self._context is None:
+            return
         try:
             stamps = self._stamps()
             if stamps == self._seen:

@@ -30,7 +30,11 @@ class ConfigErrors(ConfigError):
 
     def __init__(self, errors: Sequence[ConfigError]):
         super().__init__("\n".join(map(str, errors)))
-        self.errors = tuple(errors)
+        self._errors = tuple(errors)
+
+    @property
+    def errors(self) -> tuple[ConfigError, ...]:
+        return self._errors
 
 
 class Loaded(Struct, frozen=True, kw_only=True):

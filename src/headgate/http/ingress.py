@@ -4,6 +4,8 @@ Rules of this file:
 - Nothing of the body is read before the key is known.
 - A credential in two places, or one header twice, is refused: two readers of it might differ.
 - When the client leaves, the request's task is cancelled at once; what was under way upstream is closed by the flow.
+- When the gateway ends a request (drain.py), its client is told in the answer's own words: an error status where nothing was sent,
+  the dialect's error event in a stream. Never is it left to take the end of the bytes for the end of the answer.
 - Every error is told in the dialect of the path.
 """
 
@@ -18,9 +20,10 @@ import msgspec
 
 from headgate import clock
 from headgate.dialects.base import Dialect, Json
-from headgate.errors import BadRequest, HeadgateError, NotFound, Upgrade, UpstreamRefused
+from headgate.errors import BadRequest, Draining, HeadgateError, NotFound, Upgrade, UpstreamRefused
 from headgate.http import routes
 from headgate.http.body import ClientLeft, Receive, read_whole
+from headgate.http.drain import Drain
 from headgate.http.headers import error_headers, reply_headers, trace
 from headgate.model.exchange import Exchange, Request
 from headgate.model.trail import Trail
@@ -34,6 +37,7 @@ Handler = Callable[["Ingress", Exchange, routes.Match, Receive, Send], Awaitable
 _CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
 _ONCE = frozenset((*_CREDENTIALS, b"content-type", b"content-encoding", b"host", b"traceparent", b"x-headgate-strict"))
 JSON = (b"content-type", b"application/json")
+WHILE_DRAINING = frozenset(("live", "ready", "metrics"))
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +54,12 @@ class Ingress:
         handlers: Mapping[str, Handler],
         bounds: Bounds,
         client_address: Callable[[Scope], str],
-        ready: Callable[[], bool],
+        drain: Drain,
     ) -> None:
         self.pipeline = pipeline
         self.dialects = dialects
         self.bounds = bounds
-        self.ready = ready
+        self.drain = drain
         self._handlers = {"generate": _generate, "count": _generate, **handlers}
         self._client_address = client_address
         self.routes = routes.Routes(pipeline.dispatch.prepare.sites)
@@ -68,13 +72,17 @@ class Ingress:
         x = exchange(scope, match, dialect, receive, self.bounds)
         leave = scope.get("headgate.leave")
         task = asyncio.current_task()
-        if leave is not None and task is not None:
+        assert task is not None
+        if leave is not None:
             leave.append(task.cancel)
+        self.drain.under_way[task] = x
         try:
             try:
                 check_headers(x.request.headers)
                 x.request.credential = credential(scope, match)
                 x.request.client = self._client_address(scope)
+                if self.drain.begun and match.operation not in WHILE_DRAINING:
+                    raise Draining("the gateway stops and takes nothing new: ask again", retry_after=1.0)
                 handler = self._handlers.get(match.operation)
                 if handler is None:
                     raise NotFound(f"there is nothing at {scope['method']} {scope['path']}", code="unknown_path")
@@ -84,8 +92,12 @@ class Ingress:
             except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
                 await refuse(x, told(error, x), send)
         except (asyncio.CancelledError, ClientLeft):
-            if leave is None:
+            if x.interrupted is not None and x.outcome is None:
+                await refuse(x, x.interrupted, send)
+            elif leave is None:
                 raise  # the client left: the protocol knows, the flow is closed
+        finally:
+            del self.drain.under_way[task]
 
 
 async def _generate(ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
@@ -95,6 +107,10 @@ async def _generate(ingress: Ingress, x: Exchange, match: routes.Match, receive:
     try:
         first = await flow.next()
         await _answer(flow, x, first, send)
+    except asyncio.CancelledError:
+        if x.interrupted is not None:
+            flow.interrupt(x.interrupted)  # an answer that is not over and not shown is refused; a shown one stays cut
+        raise
     finally:
         flow.abandon()
 
@@ -112,10 +128,16 @@ async def _answer(flow: Flow, x: Exchange, first: bytes, send: Send) -> None:
         return
     await send({"type": "http.response.start", "status": flow.status, "headers": headers})
     chunk = first
-    while chunk:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        chunk = await flow.next()
-    await send({"type": "http.response.body", "body": b""})
+    try:
+        while chunk:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            chunk = b""
+            chunk = await flow.next()
+    except asyncio.CancelledError:
+        if x.interrupted is None:
+            raise
+        chunk += flow.interrupt(x.interrupted)  # behind what waited for the client to read
+    await send({"type": "http.response.body", "body": chunk})
 
 
 def exchange(scope: Scope, match: routes.Match, dialect: Dialect, receive: Receive, bounds: Bounds) -> Exchange:
@@ -172,10 +194,11 @@ def credential(scope: Scope, match: routes.Match) -> bytes:
 async def refuse(x: Exchange, error: HeadgateError, send: Send) -> None:
     """An error as the answer. An upstream's own error body goes as it is to a client of the same dialect."""
     finish(x, (), "refused", error.status)
+    headers: Headers = []
     if isinstance(error, Upgrade):
         headers = [(b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade")]
-    else:
-        headers = []
+    elif isinstance(error, Draining):
+        headers = [(b"connection", b"close")]
     headers += error_headers(x, error)
     if isinstance(error, UpstreamRefused) and error.body and error.same_dialect == x.dialect.name:
         body = error.body

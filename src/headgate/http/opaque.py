@@ -55,12 +55,22 @@ class Opaque:
 
     async def __call__(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
         entered = await ingress.pipeline.authenticate(x)
+        begun = False
+
+        async def answer(message: dict[str, Any]) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            await self._serve(ingress, x, match, receive, send)
-        except BaseException as error:
+            await self._serve(ingress, x, match, receive, answer)
+        except BaseException as raised:
+            error = x.interrupted or raised
             known = told(error, x)
             x.error = known
             finish(x, entered, "failed" if isinstance(error, Exception) else "abandoned", known.status)
+            if x.interrupted is not None and not begun:
+                raise known from raised
             raise
         finish(x, entered, "done", x.attempts[-1].status)
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 
 class Match(Struct, frozen=True):
-    """`operation`: generate | count | models | model | request | explain | health | metrics | opaque. `rest`: the path below the
+    """`operation`: generate | count | models | model | request | explain | reload | health | metrics | opaque. `rest`: the path below the
     base, for opaque. `model`: from the path."""
 
     operation: str
@@ -38,6 +38,7 @@ _FIXED: dict[tuple[str, str], tuple[str, str]] = {
     ("POST", "/messages/count_tokens"): ("count", "anthropic_messages"),
     ("GET", "/models"): ("models", ""),
     ("POST", "/explain"): ("explain", ""),
+    ("POST", "/admin/reload"): ("reload", ""),
 }
 _OWN: dict[tuple[str, str], str] = {
     ("GET", "/health/live"): "live",

@@ -63,7 +63,7 @@ class Service:
         await send_json(send, {"status": "live"})
 
     async def ready(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
-        ready = ingress.ready()
+        ready = not ingress.drain.begun
         await send_json(send, {"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
     async def welcome(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:

@@ -40,6 +40,8 @@ class Pool:
         self._idle: dict[Origin, deque[Connection]] = {}
         self._contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
         self._in_use: set[Connection] = set()
+        self._gone: set[Origin] = set()
+        """Origins that the config named once and does not any more: connections to them are not kept."""
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def __call__(self, call: Call) -> Body:
@@ -94,7 +96,7 @@ class Pool:
     def _releaser(self, origin: Origin) -> Callable[[Connection], None]:
         def release(connection: Connection) -> None:
             self._in_use.discard(connection)
-            if not connection.reusable:
+            if not connection.reusable or origin in self._gone:
                 connection.abort()
                 return
             connection.served += 1
@@ -203,6 +205,15 @@ class Pool:
                 context.verify_mode = ssl.CERT_NONE
             self._contexts[terms] = context
         return context
+
+    def renew(self, gone: set[Origin], wanted: set[Origin]) -> None:
+        """Another config is served: connections to origins that are gone end when they are idle, and files of certificates are read
+        again for new connections."""
+        self._gone = (self._gone | gone) - wanted
+        for origin in gone:
+            for connection in self._idle.pop(origin, ()):
+                connection.abort()
+        self._contexts.clear()
 
     def close(self) -> None:
         """End every connection, in use or not."""

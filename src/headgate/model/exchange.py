@@ -77,6 +77,8 @@ class Exchange(Struct, kw_only=True, eq=False):
     attempts: list[AttemptRow] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     target_edits: list[str] = field(default_factory=list)
+    interrupted: HeadgateError | None = None
+    """Why we end it before its end: its task is cancelled after this was set."""
     outcome: Outcome | None = None
     status: int = 0
     error: HeadgateError | None = None

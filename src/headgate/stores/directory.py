@@ -5,7 +5,7 @@ Rules of this file:
   revocation, also one by another process, acts within `every` + one read, which is well below a second.
 - A snapshot that could not be confirmed for `max_stale` seconds is not used: `look` raises Unavailable. Better nobody
   than somebody whose key was revoked meanwhile.
-- Keys that the config declares are merged in and win: the config owns them, the store cannot revoke them.
+- Keys that the config declares win: the config owns them, the store cannot revoke them. `declare` replaces them all.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ResidentDirectory:
     ) -> None:
         self._keys = keys
         self._declared = _valid(declared)
-        self._known: dict[bytes, Identity] = self._declared
+        self._stored: dict[bytes, Identity] = {}
         self._version: int | None = None
         self._checked: float | None = None
         self._confirmed = float("-inf")
@@ -56,7 +56,7 @@ class ResidentDirectory:
     def look(self, digest: bytes, now: float) -> Identity | None:
         if now - self._confirmed > self._max_stale:
             raise Unavailable("the keys could not be confirmed lately: try again in a moment", retry_after=1.0)
-        identity = self._known.get(digest)
+        identity = self._declared.get(digest) or self._stored.get(digest)
         if identity is not None and identity.expires is not None and now >= identity.expires:
             return None
         return identity
@@ -72,7 +72,7 @@ class ResidentDirectory:
             version = self._keys.version()
             changed = version != self._version
             if changed:
-                self._known = _valid(self._keys.all()) | self._declared
+                self._stored = _valid(self._keys.all())
                 self._version = version
         except (HeadgateError, OSError) as error:
             if not self._failing:
@@ -82,6 +82,10 @@ class ResidentDirectory:
         self._confirmed = now
         self._failing = False
         return changed
+
+    def declare(self, declared: Iterable[KeyRow]) -> None:
+        """These, and no others, are declared from now on."""
+        self._declared = _valid(declared)
 
     def start(self) -> None:
         """Read the keys now, and keep them fresh from a thread until `close`."""
@@ -102,10 +106,10 @@ class ResidentDirectory:
             self._thread.join()
 
     def identities(self) -> list[Identity]:
-        return list(self._known.values())
+        return list((self._stored | self._declared).values())
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._stored | self._declared)
 
 
 def _valid(rows: Iterable[KeyRow]) -> dict[bytes, Identity]:

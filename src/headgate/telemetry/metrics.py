@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -29,6 +29,8 @@ _OVERHEAD = (0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25)
 _TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 Gauges = dict[str, tuple[str, Callable[[], float]]]
+Counts = dict[str, tuple[str, str, Mapping[str, int]]]
+"""Name -> (what it counts, the label, the counts by that label's value)."""
 
 
 class _Histogram:
@@ -76,8 +78,9 @@ class _Attempts:
 class Metrics:
     """An observer of exchanges, and a collector for Prometheus."""
 
-    def __init__(self, gauges: Gauges | None = None) -> None:
+    def __init__(self, gauges: Gauges | None = None, counts: Counts | None = None) -> None:
         self._gauges = gauges or {}
+        self._counts = counts or {}
         self._requests: dict[tuple[str, str, str, str, int], _Requests] = {}
         self._attempts: dict[tuple[str, str, str, int], _Attempts] = {}
         self._losses: dict[tuple[str], int] = {}
@@ -168,6 +171,8 @@ class Metrics:
             ("guard", "place", "mode", "action"),
             list(self._findings.items()),
         )
+        for name, (about, label, counts) in self._counts.items():
+            yield _counter(name, about, (label,), [((value,), count) for value, count in counts.items()])
         for name, (about, read) in self._gauges.items():
             yield GaugeMetricFamily(name, about, value=read())
 

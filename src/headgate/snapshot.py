@@ -1,0 +1,267 @@
+"""What a config amounts to, built whole: what is offered, the stages, the routes. A reload builds another one and swaps the two.
+
+Rules of this file:
+- The order of the pipeline is the literal in `Snapshot._pipeline`. On the way out it runs backwards: GuardOutput, ..., Account
+  writes the record, then Audit tells it.
+- What outlives a config is in `Resources`: a snapshot uses it and closes none of it.
+- No part of a snapshot refers to the whole: the last request that runs on one frees it, without the cycle collector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from headgate import __version__, clock
+from headgate.catalog import Catalog, Model
+from headgate.config.provision import Plan
+from headgate.config.schema import Config
+from headgate.dialects import anthropic_messages, gemini, openai_chat, openai_completions, openai_responses
+from headgate.dialects.base import Dialect, ModelCard
+from headgate.dialects.json_array import Parser as JsonArrayParser
+from headgate.dialects.sse import Parser as SseParser
+from headgate.dispatch import Dispatch
+from headgate.guards.pattern import compile as compile_guards
+from headgate.http.admin import Reload, reload_handler
+from headgate.http.drain import Drain
+from headgate.http.ingress import Bounds, Ingress
+from headgate.http.opaque import Opaque
+from headgate.http.service import Service, explain_handler
+from headgate.http1 import Pool
+from headgate.model.prompt import Prompt
+from headgate.model.usage import Usage
+from headgate.net import Call, Fetch, Headers, Open, Origin, Response
+from headgate.pipeline import Pipeline
+from headgate.prepare import Prepare
+from headgate.providers import demo
+from headgate.providers.base import Site
+from headgate.providers.egress import proxy_for
+from headgate.stages.account import Account
+from headgate.stages.audit import Audit
+from headgate.stages.authenticate import Authenticate
+from headgate.stages.guard_input import GuardInput
+from headgate.stages.guard_output import GuardOutput
+from headgate.stages.resolve import Models, Resolve
+from headgate.stores import keys
+from headgate.stores.base import Directory, Ledger, Objects, Spool
+
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        openai_chat.DIALECT,
+        openai_responses.DIALECT,
+        anthropic_messages.DIALECT,
+        gemini.DIALECT,
+        openai_completions.DIALECT,
+    )
+}
+SPLITTERS: dict[str, Callable[[], Any]] = {"sse": SseParser, "json-array": JsonArrayParser}
+
+Observer = Callable[[Any], None]
+"""Is shown every finished exchange."""
+
+
+class Resources(Struct, frozen=True, kw_only=True, eq=False):
+    """What lives as long as the process, whatever the config says."""
+
+    environment: Mapping[str, str]
+    catalog: Catalog
+    pepper: bytes
+    ledger: Ledger
+    spool: Spool
+    directory: Directory
+    objects: Objects
+    pool: Pool
+    drain: Drain
+    remember: Callable[[str, Iterable[tuple[str, bytes]]], None]
+    restore: Callable[[str, Prompt], None]
+    log: Observer | None
+    metrics: Observer
+    expose: Callable[[], bytes]
+    expose_type: bytes
+    reload: Reload
+
+
+class Offering:
+    """What the sites of a plan offer, and at what price: the catalog's word, the config's own before it."""
+
+    def __init__(self, sites: Mapping[str, Site], catalog: Catalog) -> None:
+        self._sites = sites
+        self._catalog = catalog
+
+    def price(self, site: str, model: str, usage: Usage, at: float) -> tuple[int | None, str | None]:
+        if site in self._sites and self._sites[site].provider is demo.PROVIDER:
+            return 0, "demo"
+        found = self._model(site, model, at)
+        return (None, None) if found is None else (found.cost(usage, at), found.label(at))
+
+    def _model(self, site: str, model: str, at: float) -> Model | None:
+        """What the catalog, or the config's own prices, know of a model at a site; None too for a site that is gone."""
+        known = self._sites.get(site)
+        if known is None:
+            return None
+        return self._catalog.find(known.provider.catalog or known.provider.name, model, at, site)
+
+    def max_output(self, site: str, model: str) -> int | None:
+        found = self._model(site, model, clock.wall())
+        return found.max_output if found is not None else None
+
+    def known(self, site: str, model: str) -> bool:
+        if self._sites[site].provider is demo.PROVIDER:
+            return model in demo.MODELS
+        return self._model(site, model, clock.wall()) is not None
+
+    def listed(self, site: str) -> list[str]:
+        provider = self._sites[site].provider
+        if provider is demo.PROVIDER:
+            return list(demo.MODELS)
+        return [model.id for model in self._catalog.models(provider.catalog or provider.name)]
+
+    def card(self, models: Models, name: str) -> ModelCard:
+        route = models.find(name, "")
+        target = route.targets[0] if route is not None else None
+        if target is None:
+            return ModelCard(id=name, owner="headgate")
+        found = self._model(target.site, target.model, clock.wall())
+        return ModelCard(
+            id=name,
+            owner=target.site,
+            title=found.name if found is not None else name,
+            context=found.context_window if found is not None else None,
+            max_output=found.max_output if found is not None else None,
+        )
+
+
+class Snapshot:
+    """One config at work. Raises ConfigError for guards that cannot be compiled."""
+
+    def __init__(self, plan: Plan, resources: Resources) -> None:
+        self.plan = plan
+        self.offering = Offering(plan.sites, resources.catalog.overlay(plan.config.prices))
+        self.models = Models(
+            aliases=plan.aliases, sites=list(plan.sites), known=self.offering.known, listed=self.offering.listed
+        )
+        self._open = _open(resources.pool)
+        self._fetch = _fetch(resources.pool, resources.environment)
+        self._resolve = Resolve(self.models, resources.objects)
+        self.ingress = self._ingress(resources, self._pipeline(resources))
+
+    @property
+    def origins(self) -> set[Origin]:
+        """Where its providers are called."""
+        return {site.origin for site in self.plan.sites.values()}
+
+    def _pipeline(self, resources: Resources) -> Pipeline:
+        patterns = compile_guards(self.plan.guards)
+        pepper = resources.pepper
+        stages = [
+            Audit(self._observers(resources)),
+            Account(resources.spool, self.offering.price, resources.objects),
+            Authenticate(resources.directory, lambda key: keys.digest(pepper, key), keys.well_formed),
+            self._resolve,
+            GuardInput(patterns),
+            GuardOutput(patterns),
+        ]
+        prepare = Prepare(
+            sites=self.plan.sites,
+            dialects=DIALECTS,
+            fetch=self._fetch,
+            max_output=self.offering.max_output,
+            restore=resources.restore,
+        )
+        dispatch = Dispatch(prepare=prepare, splitters=SPLITTERS, open_=self._open, spool=resources.spool)
+        return Pipeline(stages, dispatch, resources.remember)
+
+    def _observers(self, resources: Resources) -> tuple[Observer, ...]:
+        telemetry = self.plan.config.telemetry
+        log = (resources.log,) if telemetry.log.requests and resources.log is not None else ()
+        return (*log, resources.metrics) if telemetry.metrics.enabled else log
+
+    def _ingress(self, resources: Resources, pipeline: Pipeline) -> Ingress:
+        config, models, offering = self.plan.config, self.models, self.offering
+        service = Service(
+            models=models,
+            card=lambda name: offering.card(models, name),
+            ledger=resources.ledger,
+            expose=resources.expose if config.telemetry.metrics.enabled else None,
+            expose_type=resources.expose_type,
+            public_metrics=config.telemetry.metrics.public,
+            version=__version__,
+        )
+        opaque = Opaque(
+            open_=self._open,
+            fetch=self._fetch,
+            objects=resources.objects,
+            spool=resources.spool,
+            resolve=self._resolve,
+        )
+        return Ingress(
+            pipeline=pipeline,
+            dialects=DIALECTS,
+            handlers={
+                **service.handlers(),
+                "explain": explain_handler(config.server.explain, offering.price),
+                "reload": reload_handler(resources.reload),
+                "opaque": opaque,
+            },
+            bounds=Bounds(max_body=config.server.max_body, body_seconds=config.server.body_timeout),
+            client_address=_client_address(config),
+            drain=resources.drain,
+        )
+
+
+def _open(pool: Pool) -> Open:
+    """The demo provider answers in this process; everybody else over HTTP."""
+    local = demo.Demo(DIALECTS)
+
+    async def open_(call: Call) -> Response:
+        return await (local(call) if call.origin.scheme == demo.SCHEME else pool(call))
+
+    return open_
+
+
+def _fetch(pool: Pool, environment: Mapping[str, str]) -> Fetch:
+    """What is fetched aside (tokens) goes through the environment's proxy, like the calls it is for."""
+
+    async def fetch(call: Call, *, limit: int = 1 << 20) -> tuple[int, Headers, bytes]:
+        origin = call.origin
+        if origin.proxy is None:
+            origin = replace(origin, proxy=proxy_for(origin.scheme, origin.host, origin.port, environment))
+        return await pool.fetch(replace(call, origin=origin), limit=limit)
+
+    return fetch
+
+
+def _client_address(config: Config) -> Callable[[dict[str, Any]], str]:
+    """The client's address for logs; X-Forwarded-For counts only where the peer is a trusted proxy (the last untrusted hop)."""
+    trusted = config.server.trusted_proxies
+
+    def direct(scope: dict[str, Any]) -> str:
+        client = scope.get("client")
+        return str(client[0]) if client else ""
+
+    if not trusted:
+        return direct
+
+    def known(address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in trusted)
+
+    def forwarded(scope: dict[str, Any]) -> str:
+        peer = direct(scope)
+        if not known(peer):
+            return peer
+        hops = [v.decode("latin-1") for n, v in scope["headers"] if n == b"x-forwarded-for"]
+        for hop in reversed([part.strip() for value in hops for part in value.split(",")]):
+            if not known(hop):
+                return str(hop)
+        return peer
+
+    return forwarded
