@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
+from .ability import Abilities
+
 if TYPE_CHECKING:
-    from headgate.model.ability import Abilities
     from headgate.routing.policy import Policy
 
 Purpose: TypeAlias = Literal["", "context", "filter", "successor"]

@@ -62,21 +62,14 @@ class _Plain(Struct, frozen=True):
         return False
 
 
-class Ordered(_Plain, frozen=True):
-    def choose(self, candidates: Sequence[Candidate], asking: Asking) -> Choice:
-        return Choice(0, "first in order")
-
-
 class Weighted(_Plain, frozen=True):
-    """Drawn among those that have weights; in order where none has one."""
+    """Drawn by weight, 1 where none is given."""
 
     def choose(self, candidates: Sequence[Candidate], asking: Asking) -> Choice:
-        total = sum(candidate.target.weight or 0 for candidate in candidates)
-        if not total:
-            return Choice(0, "first in order")
+        weights = [candidate.target.weight or 1 for candidate in candidates]
+        total = sum(weights)
         mark = asking.draw * total
-        for index, candidate in enumerate(candidates):
-            weight = candidate.target.weight or 0
+        for index, weight in enumerate(weights):
             mark -= weight
             if mark < 0:
                 return Choice(index, f"drawn by weight {weight} of {total}")
