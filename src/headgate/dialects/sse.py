@@ -5,7 +5,8 @@ Rules of this file:
 - Line ends are LF, CRLF or CR; a leading BOM is skipped; "data:" with or without one space; several data lines join with LF.
 - An `Item` holds the exact bytes from the end of the item before it: comments, blank lines and unknown fields ride along, so
   that the items' `raw` joined are the input. Comments between events become items of their own with no data.
-- An item grows to `limit` bytes at most: beyond it the stream is refused (UpstreamMalformed).
+- An item grows to `limit` bytes at most: beyond it the stream is refused (UpstreamMalformed). Pieces that end no item are appended
+  and not looked at again: an item costs time in proportion to its size, however it is cut.
 """
 
 from __future__ import annotations
@@ -37,14 +38,23 @@ class Parser:
     __slots__ = ("_buffer", "_limit", "_scan", "_start")
 
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()  # an item whose end has not come
         self._scan = 0  # where the search for a block's end goes on
         self._limit = limit
         self._start = True
 
     def feed(self, data: bytes) -> list[Item]:
         """The items that these bytes complete."""
-        buffer = self._buffer + data if self._buffer else data
+        waiting = self._buffer
+        if waiting:
+            ends = _block_end(waiting[-3:] + data, 0) >= 0
+            waiting += data
+            if not ends:
+                return self._wait()
+            data = bytes(waiting)
+        return self._items(data)
+
+    def _items(self, buffer: bytes) -> list[Item]:
         items: list[Item] = []
         at = 0
         scan = self._scan
@@ -68,15 +78,24 @@ class Parser:
                     break
                 items.append(self._item(buffer[at:end]))
             at = scan = end
-        self._buffer = buffer[at:]
+        if at < size:
+            self._buffer = bytearray(buffer[at:])
+            self._wait()
+        elif self._buffer:
+            self._buffer.clear()
+            self._scan = 0
+        return items
+
+    def _wait(self) -> list[Item]:
+        """For the end of what has come so far. Raises UpstreamMalformed where that is too much already."""
         self._scan = max(0, len(self._buffer) - 3)
         if len(self._buffer) > self._limit:
             raise UpstreamMalformed("an event of the upstream's stream is too large")
-        return items
+        return []
 
     def end(self) -> list[Item]:
         """What is left when the body ends. A block without its blank line still counts: some servers never send the last one."""
-        rest, self._buffer, self._scan = self._buffer, b"", 0
+        rest, self._buffer, self._scan = bytes(self._buffer), bytearray(), 0
         return [self._item(rest)] if rest else []
 
     def _item(self, raw: bytes) -> Item:
@@ -88,7 +107,7 @@ class Parser:
         return Item(raw, item.event, item.data, (span[0] + 3, span[1] + 3) if span else None)
 
 
-def _block_end(buffer: bytes, scan: int) -> int:
+def _block_end(buffer: bytes | bytearray, scan: int) -> int:
     """The index after the next blank line at or after `scan`, or -1. A CR at the very end waits: an LF may follow."""
     best = buffer.find(b"\n\n", scan)
     best = best + 2 if best >= 0 else -1
