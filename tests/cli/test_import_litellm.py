@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.cli import main
-from headgate.cli.check import verify
 from headgate.cli.importers import emit
 from headgate.cli.importers.litellm import convert
 from headgate.cli.importers.litellm_upstreams import BARE, UPSTREAMS
 from headgate.config.load import Loaded, parse_config
 from headgate.config.schema import Config
+from headgate.config.verify import verify
 from headgate.errors import ConfigError
 from headgate.providers.registry import all_providers
 

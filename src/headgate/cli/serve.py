@@ -31,6 +31,7 @@ from headgate.app import Gateway
 from headgate.config.environment import environment
 from headgate.config.load import Loaded, find, load_marked
 from headgate.config.schema import Config
+from headgate.config.verify import verify
 from headgate.config.watch import Watch
 from headgate.errors import ConfigError
 from headgate.http.server import bounded
@@ -54,6 +55,7 @@ def serve(config: Path | None, host: str | None, port: int | None, data: Path | 
 
     def read() -> Loaded:
         loaded = load_marked(file, variables)
+        verify(loaded, variables)
         return msgspec.structs.replace(loaded, config=_overridden(loaded.config, host, port, data))
 
     watch = Watch(file) if file is not None else None
