@@ -70,28 +70,6 @@ def test_usage_is_asked_of_the_upstream_and_shown_only_when_asked_for(gateway: R
     assert asked.body == b"".join(pieces)
 
 
-def test_a_client_that_leaves_ends_the_upstream_within_a_second(gateway: Running, script: Upstream) -> None:
-    """Before the first byte and in mid-stream: upstream closed, one row, abandoned and estimated."""
-    for pieces in ([], sse(chunk("some "), chunk("words"))):
-        script.reset()
-        script.script(
-            Reply(headers=SSE, pieces=pieces, chunked=True, after="hang") if pieces else Reply(raw=b"", after="hang")
-        )
-        before = {row["id"] for row in rows(gateway, outcome="abandoned")}
-        connection = begin_stream(gateway, PATH, STREAM)
-        gateway.wait_for(lambda: script.requests)
-        if pieces:
-            while b"words" not in connection.recv(65536):
-                pass
-        connection.close()
-        assert script.requests[0].closed.wait(1.0)
-        (row,) = gateway.wait_for(
-            lambda seen=before: [row for row in rows(gateway, outcome="abandoned") if row["id"] not in seen]
-        )
-        assert row["estimated"] == 1
-        assert rows(gateway, "attempts", request_id=row["id"])[0]["input"] > 0
-
-
 def test_no_task_is_left_after_requests_of_every_kind(gateway: Running, script: Upstream) -> None:
     for _ in range(5):
         script.script(Reply(headers=SSE, pieces=sse(chunk("x")), chunked=True, after="hang"))

@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -273,7 +274,7 @@ def sites(provider: Provider, deadlines: Deadlines) -> dict[str, dict[str, Any]]
     return found
 
 
-def models(scenarios: tuple[Scenario, ...]) -> dict[str, dict[str, Any]]:
+def models(scenarios: Iterable[Scenario]) -> dict[str, dict[str, Any]]:
     """The `models` section for these scenarios."""
     return {scenario.name: {"targets": targets(scenario)} for scenario in scenarios}
 

@@ -12,6 +12,7 @@ from headgate.faults.wire import Play, Seen, Wire
 
 OVERSIZED = 48 << 20
 """Bytes of one line: more than any answer's event has."""
+FLOOD = 64 << 20
 BROKEN = b'data: {"id": "lab", "choices": [{"index"\n\n'
 OVERLOADED = (503, "overloaded", "the model is overloaded (laboratory)")
 QUOTA = {"code": "insufficient_quota", "message": "the quota is spent (laboratory)"}
@@ -138,6 +139,17 @@ async def _progress_then_quota(wire: Wire, seen: Seen) -> None:
     await events(wire, seen, *opening, answers.frame(told, "response.failed"))
 
 
+async def _flood(wire: Wire, seen: Seen) -> None:
+    """FLOOD bytes of content as fast as they are taken."""
+    spoken = answers.stream(seen.dialect, seen.model)
+    await wire.send(head(SSE, identity(seen)), *map(chunk, spoken.opening))
+    piece = chunk(b"".join(spoken.words) * 50)
+    for _ in range(FLOOD // len(piece)):
+        await wire.send(piece)
+    await wire.send(*map(chunk, [*spoken.closing, *spoken.mark]), b"0\r\n\r\n")
+    wire.close()
+
+
 _ALONE = {
     "crlf": (lambda data: data.replace(b"\n", b"\r\n"), "ends its lines with CR LF"),
     "cr-only": (lambda data: data.replace(b"\n", b"\r"), "ends its lines with CR alone"),
@@ -162,6 +174,7 @@ STREAM_FAULTS = (
     Fault(name="no-choices", does="answers without any choice", must=ELSEWHERE, play=_no_choices),
     Fault(name="error-first", does="tells an error in place of content, status 200", must=ELSEWHERE, play=_error_first),
     Fault(name="error-later", does="tells an error behind content", must=TOLD, play=_error_later),
+    Fault(name="flood", does="says more than a caller reads", must="read no faster than the caller", play=_flood),
     Fault(name="error-body", does="tells an error as a document, status 200", must=ELSEWHERE, play=_error_body),
     Fault(
         name="progress-then-quota",

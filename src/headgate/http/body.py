@@ -18,7 +18,7 @@ class ClientLeft(BaseException):
 
 
 async def read_whole(receive: Receive, headers: Headers, limit: int, seconds: float) -> bytes:
-    """The whole body, decompressed. Raises TooLarge before reading where the length is told."""
+    """The whole body, decompressed, with pauses of at most `seconds`. Raises TooLarge before reading where the length is told."""
     declared = header(headers, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
@@ -28,8 +28,7 @@ async def read_whole(receive: Receive, headers: Headers, limit: int, seconds: fl
         raise ClientLeft
     if message.get("more_body"):
         try:
-            async with asyncio.timeout(seconds):
-                body = await _rest(receive, body, limit)
+            body = await _rest(receive, body, limit, seconds)
         except TimeoutError as error:
             raise BadRequest("the body did not arrive in time", code="request_timeout") from error
     if len(body) > limit:
@@ -38,11 +37,13 @@ async def read_whole(receive: Receive, headers: Headers, limit: int, seconds: fl
     return body if encoding is None else _decoded(body, encoding.strip().lower(), limit)
 
 
-async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
+async def _rest(receive: Receive, first: bytes, limit: int, seconds: float) -> bytes:
+    """`seconds` bound each pause, not the whole: a large body on a slow line is no fault. Raises TimeoutError."""
     parts = [first]
     size = len(first)
     while True:
-        message = await receive()
+        async with asyncio.timeout(seconds):
+            message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
         piece = message.get("body", b"")

@@ -1,0 +1,70 @@
+"""Every provider fault through a running gateway: the caller, the provider and the ledger each tell what became of it.
+
+All scenarios run at once through one gateway, as faults do; a test is one scenario's verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from headgate.faults.caller import Gateway
+from headgate.faults.laboratory import Verdict, run
+from headgate.faults.provider import Provider
+from headgate.faults.scenarios import SCENARIOS, Scenario, models, sites
+from headgate.net import Deadlines
+from running import KEY, Running
+
+DEADLINES = Deadlines(connect=5.0, headers=2.0, first_token=2.5, idle=2.0, total=20.0)
+
+
+def waits_for(scenario: Scenario) -> str | None:
+    """What the gateway does not do yet and this scenario needs; None where it is to pass."""
+    expected = scenario.expected
+    if scenario.alone and not scenario.midway and expected.again and expected.effect != "none":
+        return "the same target is not asked again yet"
+    if scenario.fault in ("only-done", "no-choices"):
+        return "an answer that says nothing passes as one"
+    if scenario.midway and scenario.speaks == "openai_chat":
+        return "a failure behind content is not named in its attempt's row"
+    return None
+
+
+async def _verdicts(folder: Path, chosen: Sequence[Scenario]) -> dict[str, Verdict]:
+    provider = Provider(folder)
+    await provider.start()
+    config = {"providers": sites(provider, DEADLINES), "models": models(chosen)}
+    gateway = await asyncio.to_thread(Running, folder / "gateway", config)
+    try:
+        known = Gateway(host="127.0.0.1", port=gateway.port, key=KEY)
+        return {verdict.scenario.name: verdict for verdict in await run(chosen, known, provider, DEADLINES)}
+    finally:
+        log = await asyncio.to_thread(gateway.stop)
+        await provider.close()
+        assert '"level":"error"' not in log, log
+        assert "Traceback" not in log, log
+
+
+@pytest.fixture(scope="module")
+def verdicts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
+    """The verdicts of the scenarios that this run has asked for."""
+    asked = [getattr(item, "callspec", None) for item in request.session.items]
+    chosen = {spec.params["name"] for spec in asked if spec is not None and spec.params.get("name") in SCENARIOS}
+    return asyncio.run(
+        _verdicts(tmp_path_factory.mktemp("laboratory"), [SCENARIOS[name] for name in SCENARIOS if name in chosen])
+    )
+
+
+def _marked(scenario: Scenario) -> object:
+    reason = waits_for(scenario)
+    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+    return pytest.param(scenario.name, marks=marks, id=scenario.name)
+
+
+@pytest.mark.parametrize("name", [_marked(scenario) for scenario in SCENARIOS.values()])
+def test_a_fault(name: str, verdicts: dict[str, Verdict]) -> None:
+    """The right answer from a healthy target or one clear typed error, in time; no request too many; a true ledger."""
+    assert verdicts[name].failures == []
