@@ -116,6 +116,10 @@ class BreakerMachine(RuleBasedStateMachine):
     def time_passes(self, quarters: int) -> None:
         self.now += quarters / 4
 
+    @rule()
+    def somebody_waits_as_told(self) -> None:
+        self.now += self.breaker.opens_again(self.now)
+
     @rule(times=st.integers(1, 3))
     def calls_ask(self, times: int) -> None:
         for _ in range(times):
@@ -249,6 +253,15 @@ def test_a_lost_probe_gives_its_slot_back_and_still_counts_when_it_comes() -> No
     assert breaker.record(fresh, "ok", 5.5) is None
     assert breaker.record(lost, "ok", 5.5) == "closed"
     assert breaker.record(also, "error", 5.5) is None
+
+
+def test_a_probe_of_before_the_reopening_holds_no_slot_after_it() -> None:
+    breaker = opened(replace(TERMS, probe_lease=60.0))
+    stuck, failing = probe(breaker, 2.0), probe(breaker, 2.0)
+    assert breaker.record(failing, "error", 2.0) == "open"
+    assert [breaker.admit(6.0) is None for _ in range(3)] == [False, False, True]
+    assert breaker.record(stuck, "ignored", 6.0) is None
+    assert not breaker.allows(6.0)
 
 
 def test_slow_probes_reopen_where_all_are_slow() -> None:
