@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from msgspec import Struct, field
 
 from headgate.errors import HeadgateError, UpstreamRefused
+from headgate.model.ability import Need
 from headgate.model.events import Answer, Decoded, Event, Path
 from headgate.model.prompt import Family, Loss, Prompt
 
@@ -70,6 +71,8 @@ class Accepts(Struct, frozen=True, kw_only=True):
     """OpenAI chat: Anthropic's `cache_control` marks on parts and tools are understood (OpenRouter)."""
     state: bool = True
     """Responses: previous_response_id, conversation, background and store work here."""
+    prefill: bool = False
+    """A last message of the assistant's is gone on with, not answered."""
     reasoning_field: Literal["reasoning_details", "reasoning_content", "reasoning", "none"] = "reasoning_details"
     """OpenAI chat: where thoughts of earlier turns go back to."""
     thinking: Literal["adaptive", "budget"] = "adaptive"
@@ -195,6 +198,10 @@ class Dialect(Protocol):
 
     def edits(self, head: Head, target: Target) -> Sequence[Edit]:
         """The named edits that bring the client's own body to this target: model, stream options, output-cap name."""
+        ...
+
+    def needs(self, head: Head) -> set[Need]:
+        """What the request asks of a model beside text. Never raises: what has another shape needs nothing that we know of."""
         ...
 
     def slots(self, json: Json) -> Iterator[TextSlot]:

@@ -7,9 +7,11 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
+
+Need: TypeAlias = Literal["images", "audio", "documents", "video", "tools", "schema", "reasoning"]
 
 
 class Abilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,6 +33,17 @@ class Abilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens of output at most."""
     thinking: Literal["adaptive", "budget"] | None = None
     """Claude: how it is told to think, "adaptive" or "budget" (`dialects.base.Accepts.thinking`)."""
+
+    def over(self, other: Abilities | None) -> Abilities:
+        """These, and what the other knows beside."""
+        if other is None:
+            return self
+        return Abilities(
+            **{name: own if (own := getattr(self, name)) is not None else getattr(other, name) for name in _NAMES}
+        )
+
+
+_NAMES = Abilities.__struct_fields__
 
 
 class Needs(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Anthropic Messages: `POST /v1/messages`, whole and streamed, with the beta features that ride in its body.
 
-head      the client's bytes: head, edits, slots          decode    answer -> events
+head      the client's bytes: head, edits, slots; needs   decode    answer -> events
 read      request -> Prompt (read_params, typed)          encode    events -> stream; answer: events -> whole
 write     Prompt -> request (write_params, media, schema) errors    refusals and error bodies
 tables    the API's words; usage, blocks, texts: what the others share
@@ -16,11 +16,13 @@ from headgate.dialects.anthropic_messages import errors as _errors
 from headgate.dialects.anthropic_messages import head as _head
 from headgate.dialects.anthropic_messages.decode import Decoder
 from headgate.dialects.anthropic_messages.encode import Encoder
+from headgate.dialects.anthropic_messages.needs import needs as _needs
 from headgate.dialects.anthropic_messages.read import read as _read
 from headgate.dialects.anthropic_messages.tables import FAMILY
 from headgate.dialects.anthropic_messages.write import write as _write
 from headgate.dialects.base import Ask, Edit, Head, Json, ModelCard, Target, TextSlot, Written
 from headgate.errors import BadRequest, HeadgateError, UpstreamRefused
+from headgate.model.ability import Need
 from headgate.model.events import Answer
 from headgate.model.prompt import Family, Loss, Prompt
 
@@ -40,6 +42,9 @@ class AnthropicMessages:
 
     def edits(self, head: Head, target: Target) -> Sequence[Edit]:
         return _head.edits(head, target)
+
+    def needs(self, head: Head) -> set[Need]:
+        return _needs(head)
 
     def slots(self, json: Json) -> Iterator[TextSlot]:
         return _head.slots(json)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from headgate.dialects.base import Ask, Edit, Head, Json, ModelCard, Target, TextSlot, Written
 from headgate.errors import HeadgateError, NotFound, UpstreamRefused
+from headgate.model.ability import Need
 from headgate.model.events import Answer
 from headgate.model.prompt import Family, Loss, Prompt
 
@@ -14,6 +15,7 @@ from . import encode, errors
 from .decode import Decoder
 from .encode import Encoder
 from .head import edits, head, slots
+from .needs import needs
 from .read import read
 from .tables import FAMILY
 from .write import write
@@ -33,6 +35,9 @@ class Gemini:
 
     def edits(self, head: Head, target: Target) -> Sequence[Edit]:
         return edits(head, target)
+
+    def needs(self, head: Head) -> set[Need]:
+        return needs(head)
 
     def slots(self, json: Json) -> Iterator[TextSlot]:
         return slots(json)

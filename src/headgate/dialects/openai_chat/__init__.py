@@ -1,6 +1,6 @@
 """OpenAI Chat Completions, as OpenAI defined it and some twenty other providers speak it.
 
-head, slots, places             what is read and edited of a client's own bytes
+head, needs, slots, places      what is read and edited of a client's own bytes
 read, history, blocks, fields   client JSON -> Prompt
 write, compose                  Prompt -> JSON and losses
 decode, turn, message, usage    answer -> events
@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 
 from headgate.dialects import base
 from headgate.dialects.base import Ask, Edit, Head, Json, ModelCard, Target, TextSlot, Written
-from headgate.dialects.openai_chat import errors, head, read, slots, whole, write
+from headgate.dialects.openai_chat import errors, head, needs, read, slots, whole, write
 from headgate.dialects.openai_chat.decode import Decoder
 from headgate.dialects.openai_chat.encode import Encoder
 from headgate.errors import HeadgateError, NotFound, UpstreamRefused
+from headgate.model.ability import Need
 from headgate.model.events import Answer
 from headgate.model.prompt import Loss, Prompt
 
@@ -35,6 +36,9 @@ class OpenAIChat:
 
     def edits(self, head_: Head, target: Target) -> Sequence[Edit]:
         return head.edits(head_, target)
+
+    def needs(self, head_: Head) -> set[Need]:
+        return needs.needs(head_)
 
     def slots(self, json: Json) -> Iterator[TextSlot]:
         return slots.slots(json)

@@ -14,6 +14,7 @@ from headgate.dialects.base import Ask, Decoder, Edit, Encoder, Head, Json, Targ
 from headgate.dialects.openai_chat import OpenAIChat
 from headgate.dialects.openai_completions import answers, requests, shown
 from headgate.errors import NotFound
+from headgate.model.ability import Need
 from headgate.model.events import Answer
 from headgate.model.prompt import Loss, Prompt
 
@@ -28,6 +29,9 @@ class OpenAICompletions(OpenAIChat):
 
     def edits(self, head_: Head, target: Target) -> Sequence[Edit]:
         return requests.edits(head_, target)
+
+    def needs(self, head_: Head) -> set[Need]:
+        return set()
 
     def slots(self, json: Json) -> Iterator[TextSlot]:
         return requests.slots(json)

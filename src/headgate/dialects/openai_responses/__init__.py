@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from headgate.dialects import base
 from headgate.dialects.base import Ask, Edit, Head, Json, ModelCard, Target, TextSlot, Written
 from headgate.errors import HeadgateError, NotFound, UpstreamRefused
+from headgate.model.ability import Need
 from headgate.model.events import Answer
 from headgate.model.prompt import Loss, Prompt
 
@@ -14,6 +15,7 @@ from . import errors
 from .decode import Decoder
 from .encode import Encoder, answer
 from .head import edits, head, slots
+from .needs import needs
 from .read import read, stateful
 from .tables import FAMILY, STATEFUL, UP_HEADERS
 from .write import write
@@ -35,6 +37,9 @@ class OpenAIResponses:
 
     def edits(self, head: Head, target: Target) -> Sequence[Edit]:
         return edits(head, target)
+
+    def needs(self, head: Head) -> set[Need]:
+        return needs(head)
 
     def slots(self, json: Json) -> Iterator[TextSlot]:
         return slots(json)
