@@ -1,0 +1,142 @@
+"""What is wrong with the models that a config names in rules, canaries and tiers, and with its regions: judged on the config alone.
+
+Rules of this file:
+- A fault is (path, message, hint): `headgate check` tells all of them with their places, provisioning refuses the first.
+- Names are understood as requests' names are: an alias, else the longest pattern that fits, else provider/model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from headgate.config.routes import Model
+from headgate.config.schema import Config
+from headgate.model.route import HOPS
+
+
+class Fault(NamedTuple):
+    path: str
+    message: str
+    hint: str = ""
+
+
+def faults(config: Config) -> Iterator[Fault]:
+    """What contradicts itself, whatever providers there are."""
+    for name, model in config.models.items():
+        yield from _rules(f"models.{name}", model)
+        yield from _tiers(f"models.{name}", model)
+    yield from _chains(config)
+    for index, key in enumerate(config.keys):
+        tenant = config.tenants.get(key.tenant)
+        if tenant is not None and key.regions and tenant.regions and not set(key.regions) & set(tenant.regions):
+            yield Fault(
+                f"keys[{index}].regions",
+                f'its tenant "{key.tenant}" may use {", ".join(tenant.regions)}: nothing is in both',
+                "name a region that both have",
+            )
+
+
+def unknown(config: Config, providers: Collection[str]) -> Iterator[Fault]:
+    """Names of models that mean none."""
+    for name, model in config.models.items():
+        for path, use in (*_uses(f"models.{name}", model), *_aside(f"models.{name}", model)):
+            if alias_of(config, use) is None and not _at_provider(use, providers):
+                close = get_close_matches(use, [*config.models, *(f"{provider}/" for provider in providers)], 1)
+                hint = f'did you mean "{close[0]}"?' if close else 'name a model of this config, or "provider/model"'
+                yield Fault(path, f'"{use}" is no model that this gateway offers', hint)
+
+
+def regions(config: Config) -> Iterator[Fault]:
+    """Regions that nothing is in: requests that must stay there are refused."""
+    known = {provider.region for provider in config.providers.values() if provider.region}
+    for name, model in config.models.items():
+        own = set()
+        for target in (*model.targets, *model.fallbacks):
+            provider = config.providers.get(target.provider)
+            own.add(target.region or (provider.region if provider is not None else None))
+        known |= {region for region in own if region}
+        for index, region in enumerate(model.regions):
+            if region not in own:
+                yield Fault(f"models.{name}.regions[{index}]", f'no target of it is in "{region}"')
+    demanding = [(f"keys[{index}].regions", key.regions) for index, key in enumerate(config.keys)]
+    demanding += [(f"tenants.{name}.regions", tenant.regions) for name, tenant in config.tenants.items()]
+    for path, wanted in demanding:
+        for index, region in enumerate(wanted):
+            if region not in known:
+                yield Fault(f"{path}[{index}]", f'no target and no provider is in "{region}"')
+
+
+def alias_of(config: Config, name: str) -> str | None:
+    """The alias, or the pattern, that a model's name means."""
+    if name in config.models and not name.endswith("*"):
+        return name
+    fitting = [alias for alias in config.models if alias.endswith("*") and name.startswith(alias[:-1])]
+    return max(fitting, key=len, default=None)
+
+
+def _at_provider(name: str, providers: Collection[str]) -> bool:
+    provider, _, model = name.partition("/")
+    return bool(model) and provider in providers
+
+
+def _uses(path: str, model: Model) -> Iterator[tuple[str, str]]:
+    """The models that may take a request in this one's place, with the place where they are named."""
+    for index, rule in enumerate(model.rules):
+        if rule.use is not None:
+            yield f"{path}.rules[{index}].use", rule.use
+    if model.canary is not None:
+        yield f"{path}.canary.use", model.canary.use
+    for index, tier in enumerate(model.tiers):
+        yield f"{path}.tiers[{index}].use", tier.use
+
+
+def _aside(path: str, model: Model) -> Iterator[tuple[str, str]]:
+    """The models that are asked beside it."""
+    if model.shadow is not None:
+        yield f"{path}.shadow.use", model.shadow.use
+    if model.cascade is not None and model.cascade.judge is not None:
+        yield f"{path}.cascade.judge", model.cascade.judge
+
+
+def _rules(path: str, model: Model) -> Iterator[Fault]:
+    for index, rule in enumerate(model.rules):
+        if (rule.use is None) == (rule.refuse is None):
+            what = "neither `use` nor `refuse`" if rule.use is None else "both `use` and `refuse`"
+            yield Fault(f"{path}.rules[{index}]", f"this rule has {what}", "give one of them")
+
+
+def _tiers(path: str, model: Model) -> Iterator[Fault]:
+    for index, (before, tier) in enumerate(zip(model.tiers, model.tiers[1:], strict=False)):
+        if tier.up_to <= before.up_to:
+            yield Fault(
+                f"{path}.tiers[{index + 1}].up_to",
+                f"{tier.up_to:g} is not more than the {before.up_to:g} of the tier before: it would get nothing",
+                "order the tiers by `up_to`, the simplest first",
+            )
+
+
+def _chains(config: Config) -> Iterator[Fault]:
+    """Models that would send a request in a circle, or on too often. Each circle is told once, where it closes."""
+    longest: dict[str, int] = {}
+
+    def follow(alias: str, above: tuple[str, ...]) -> Iterator[Fault]:
+        longest[alias] = 0
+        for path, use in _uses(f"models.{alias}", config.models[alias]):
+            next_ = alias_of(config, use)
+            if next_ in (*above, alias):
+                circle = (*above, alias)[(*above, alias).index(str(next_)) :]
+                yield Fault(path, f"requests would go in a circle: {' > '.join((*circle, str(next_)))}")
+            elif next_ is not None:
+                if next_ not in longest:
+                    yield from follow(next_, (*above, alias))
+                longest[alias] = max(longest[alias], longest[next_] + 1)
+            else:
+                longest[alias] = max(longest[alias], 1)
+        if longest[alias] == HOPS + 1:
+            yield Fault(f"models.{alias}", f"requests would be sent on more than {HOPS} times")
+
+    for alias in config.models:
+        if alias not in longest:
+            yield from follow(alias, ())
