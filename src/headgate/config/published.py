@@ -98,10 +98,12 @@ def _single(kind: Kind) -> dict[str, Any]:
         return {"anyOf": [{"enum": list(get_args(kind.type))}, _VARIABLE]}
     if kind.type is bool:
         return {"anyOf": [{"type": "boolean"}, _VARIABLE]}
-    if kind.type is int:
-        limits = {"minimum": kind.meta.ge, "maximum": kind.meta.le} if kind.meta else {}
-        integer = {"type": "integer", **{name: limit for name, limit in limits.items() if limit is not None}}
-        return {"anyOf": [integer, _VARIABLE]}
+    if kind.type in (int, float):
+        meta = kind.meta
+        limits = {"minimum": meta.ge, "exclusiveMinimum": meta.gt, "maximum": meta.le} if meta else {}
+        number: dict[str, Any] = {"type": "integer" if kind.type is int else "number"}
+        number |= {name: limit for name, limit in limits.items() if limit is not None}
+        return {"anyOf": [number, _VARIABLE]}
     return {"type": "string"}
 
 
@@ -158,7 +160,7 @@ def _values(kind: Kind) -> str:
         return " · ".join(f"`{choice}`" for choice in get_args(kind.type))
     if isinstance(kind.type, type) and issubclass(kind.type, Section):
         return "section"
-    return {bool: "`true` · `false`", int: "integer", Any: "anything"}.get(kind.type, "text")
+    return {bool: "`true` · `false`", int: "integer", float: "number", Any: "anything"}.get(kind.type, "text")
 
 
 def _default(field: Field) -> str:

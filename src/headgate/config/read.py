@@ -231,8 +231,8 @@ class Reader:
             return self._choice(node, text, get_args(kind.type), path)
         if kind.type is bool:
             return self._boolean(node, text, path)
-        if kind.type is int:
-            return self._integer(node, text, kind.meta, path)
+        if kind.type in (int, float):
+            return self._number(node, text, kind, path)
         if kind.type in (str, Secret):
             return kind.type(text)
         raise TypeError(f"the schema holds a type that cannot be read: {kind.type}")
@@ -263,14 +263,14 @@ class Reader:
             hint = f"write {str(_LIKE_BOOLEANS[text.lower()]).lower()}"
         return self._wrong(node, path, f"expected true or false{_shown(node, text)}", hint)
 
-    def _integer(self, node: Scalar, text: str, meta: Meta | None, path: str) -> Any:
-        if not _INTEGER.fullmatch(text) or not _resolved(node, text):
-            hint = "without quotes" if _INTEGER.fullmatch(text) else ""
-            return self._wrong(node, path, f"expected an integer{_shown(node, text)}", hint)
-        value = int(text)
-        low, high = (meta.ge, meta.le) if meta else (None, None)
-        if (low is not None and value < low) or (high is not None and value > high):
-            return self._wrong(node, path, f"expected an integer from {low} to {high}{_shown(node, text)}")
+    def _number(self, node: Scalar, text: str, kind: Kind, path: str) -> Any:
+        written = (_INTEGER if kind.type is int else _NUMBER).fullmatch(text)
+        if not written or not _resolved(node, text):
+            hint = "without quotes" if written else ""
+            return self._wrong(node, path, f"expected {_wanted(kind)}{_shown(node, text)}", hint)
+        value = kind.type(text)
+        if not _within(value, kind.meta):
+            return self._wrong(node, path, f"expected {_wanted(kind)}{_bounds(kind.meta)}{_shown(node, text)}")
         return value
 
     # faults
@@ -303,7 +303,20 @@ def _wanted(kind: Kind) -> str:
         return f"a {kind.form.name}"
     if get_origin(kind.type) is Literal:
         return "one of " + ", ".join(get_args(kind.type))
-    return {bool: "true or false", int: "an integer"}.get(kind.type, "a text")
+    return {bool: "true or false", int: "an integer", float: "a number"}.get(kind.type, "a text")
+
+
+def _within(value: float, meta: Meta | None) -> bool:
+    if meta is None:
+        return True
+    low, above, high = meta.ge, meta.gt, meta.le
+    return (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
+
+
+def _bounds(meta: Meta | None) -> str:
+    low, above, high = (meta.ge, meta.gt, meta.le) if meta is not None else (None, None, None)
+    least = f" above {above:g}" if above is not None else f" from {low}" if low is not None else ""
+    return least + (f" to {high}" if high is not None else "")
 
 
 def _nearest(text: str, known: Any, otherwise: str | None = None) -> str:
