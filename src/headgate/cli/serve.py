@@ -52,13 +52,15 @@ def serve(config: Path | None, host: str | None, port: int | None, data: Path | 
     """Serve until told to stop. Raises ConfigError for what cannot be obeyed, a taken port and an unwritable folder included."""
     variables = environment()
     file = find(config, variables)
+    watch = Watch(file) if file is not None else None
 
     def read() -> Loaded:
+        if watch is not None:
+            watch.seen()  # whoever asked: this text needs no second reload
         loaded = load_marked(file, variables)
         verify(loaded, variables)
         return msgspec.structs.replace(loaded, config=_overridden(loaded.config, host, port, data))
 
-    watch = Watch(file) if file is not None else None
     settings = read().config
     writer = logs.configure(settings.telemetry.log.level, settings.telemetry.log.format)
     try:
@@ -185,7 +187,7 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, "SIGHUP")
         try:
             yield
         finally:
@@ -206,11 +208,6 @@ class _Server(uvicorn.Server):
         if self._watch is not None and counter % CONFIG_CHECK_TICKS == 0 and self._watch.changed():
             self._reload("its file has changed")
         return await super().on_tick(counter)
-
-    def _hang_up(self) -> None:
-        if self._watch is not None:
-            self._watch.seen()  # it is read now: its change needs no second reload
-        self._reload("SIGHUP")
 
     def _reload(self, cause: str) -> None:
         async def reload() -> None:
