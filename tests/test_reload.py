@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fakes import Reply, Upstream
@@ -490,6 +492,36 @@ class TestWatch:
         assert [watch.changed() for _ in range(3)] == [False, True, False]
         file.write_text("one")
         assert [watch.changed() for _ in range(3)] == [False, True, False]
+
+    @given(st.lists(st.sampled_from(["look", "load", "", "one", "two", "gone"]), max_size=30))
+    def test_every_text_that_stays_is_told_once(
+        self, tmp_path_factory: pytest.TempPathFactory, steps: list[str]
+    ) -> None:
+        """Against the plain rule: True exactly when nothing was written between the last look and this one, something was between
+        that and the look before, and the text is another one than was last told or loaded."""
+        file = tmp_path_factory.mktemp("watch") / "c"
+        file.write_text("one")
+        watch, text, known = Watch(file), "one", "one"
+        since_look, unsettled = False, False
+        for number, step in enumerate(steps):
+            if step == "look":
+                if since_look:
+                    due, since_look, unsettled = False, False, True
+                else:
+                    due, unsettled = unsettled and text != known, False
+                    known = text if due else known
+                assert watch.changed() is due
+            elif step == "load":
+                assert watch.seen() is (text != known)
+                known = text
+            elif step == "gone":
+                since_look = since_look or text != "gone"
+                text = step
+                file.unlink(missing_ok=True)
+            else:
+                text, since_look = step, True
+                file.write_text(step)
+                os.utime(file, ns=(number, number))  # a file system tells apart only what is some time apart
 
     def test_what_was_loaded_meanwhile_is_known(self, tmp_path: Path) -> None:
         file = tmp_path / "c"

@@ -133,6 +133,23 @@ def test_declared_keys_are_merged_in_and_win() -> None:
     assert directory.look(AA, 101.0) is not None
 
 
+def test_another_list_of_declared_keys_counts_at_once() -> None:
+    """Before the store is asked again; its own keys stay, also one that a declared key had hidden."""
+    keys = CountedKeys()
+    keys.add(rows.key(name="stored"))
+    directory = ResidentDirectory(keys, [rows.key("file_1", "first"), rows.key("file_2", "second", "bb" * 32)])
+    directory.refresh(100.0)
+    assert {identity.key_name for identity in directory.identities()} == {"first", "second"}
+    directory.declare([rows.key("file_3", "third", "cc" * 32)])
+    identity = directory.look(AA, 100.0)
+    assert identity is not None and identity.key_name == "stored"
+    assert directory.look(BB, 100.0) is None
+    assert {identity.key_name for identity in directory.identities()} == {"stored", "third"}
+    directory.refresh(101.0)
+    assert directory.look(BB, 101.0) is None, "a refresh brings nothing back"
+    assert len(directory) == 2
+
+
 def test_a_revocation_by_another_process_acts_within_a_second(tmp_path: Path) -> None:
     """The gateway's directory has its own connection, as the command line has."""
     gateway, command = open_stores(tmp_path / "h.db"), open_stores(tmp_path / "h.db")
