@@ -27,6 +27,7 @@ from headgate.snapshot import DIALECTS, SPLITTERS, Resources, Snapshot
 from headgate.stores import keys
 from headgate.stores.base import KeyRow
 from headgate.stores.directory import ResidentDirectory
+from headgate.stores.feeder import Feeder
 from headgate.stores.memory import MemoryBlobs, RecentObjects
 from headgate.stores.spool import FileSpool
 from headgate.stores.sqlite.stores import open_stores
@@ -39,8 +40,9 @@ MEMO_SECONDS = 24 * 3600.0
 
 
 class Gateway:
-    """Everything of one running gateway. `start`, serve it, `drain`, `close`. `source` reads its config again, for `reloader`.
-    Raises ConfigError for a config that cannot be obeyed."""
+    """Everything of one running gateway. `start`, serve it, `drain`, `close`. `source` reads its config again, for `reloader`;
+    with `feeder` a process of its own brings the records to the ledger, else a thread. Raises ConfigError for a
+    config that cannot be obeyed."""
 
     def __init__(
         self,
@@ -48,12 +50,17 @@ class Gateway:
         environment: Mapping[str, str],
         log: Writer | None = None,
         source: Callable[[], Loaded] | None = None,
+        *,
+        feeder: bool = False,
     ) -> None:
         first = plan(config, environment)
         self.data = Path(config.data)
         self.pepper = keys.pepper(self.data / "pepper")
-        self.stores = open_stores(self.data / "headgate.db")
-        self.spool = FileSpool(self.data / "spool", self.stores.ledger, self.price)
+        database, spool = self.data / "headgate.db", self.data / "spool"
+        self.stores = open_stores(database)
+        self.spool = FileSpool(
+            spool, self.stores.ledger, self.price, feeder=Feeder(spool, database, self.price) if feeder else None
+        )
         self.directory = ResidentDirectory(self.stores.keys, self._declared(config.keys))
         self.objects = RecentObjects(self.stores.objects)
         self.pool = Pool()

@@ -41,7 +41,7 @@ from headgate.telemetry import logs
 
 _log = structlog.get_logger("headgate")
 SWITCH = 0.0005
-"""Seconds that a thread (the ledger's feed, the log's writer) may keep the event loop waiting; 5 ms by default."""
+"""Seconds that a thread (the spool's, the log's writer) may keep the event loop waiting; 5 ms by default."""
 TLS_CHECK_TICKS = 50  # of 0.1 s: renewed certificates are served within five seconds
 CONFIG_CHECK_TICKS = 5
 LAST_WORDS = 2.0
@@ -66,7 +66,7 @@ def serve(config: Path | None, host: str | None, port: int | None, data: Path | 
     try:
         with _listening(settings) as listener:
             _writable(settings.data)
-            gateway = Gateway(settings, variables, writer, read if file is not None else None)
+            gateway = Gateway(settings, variables, writer, read if file is not None else None, feeder=True)
             _serve(gateway, settings, watch, listener)
     finally:
         writer.close()

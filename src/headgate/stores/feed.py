@@ -2,7 +2,7 @@
 
 Rules of this file:
 - One feed at a time works on a folder (an flock on FEEDING); others stand by and take over when it dies.
-- It shares nothing with those who write but the files: it may as well run in a process of its own beside busy ones.
+- It shares nothing with those who write but the files: beside a busy event loop it runs in a process of its own (feeder.py).
 - Everything is idempotent by id: a feed that begins anew reads the files from their start. A ledger that is down only
   makes the spool grow.
 - A complete segment goes once all of it is committed in the ledger. The records of requests still under way are first
@@ -15,22 +15,19 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-
-import structlog
 
 from headgate import clock
 from headgate.errors import Unavailable
 from headgate.model.record import Record
 
-from . import segment
+from . import log, segment
 from .base import Ledger
 from .recovery import Price, UnderWay
 
 FEEDING = "feeding"
-
-_log = structlog.get_logger("headgate.feed")
 
 
 def left_behind(folder: Path) -> int:
@@ -93,7 +90,7 @@ class Feed:
                 self._failing.discard(name)
             except OSError as error:
                 if name not in self._failing:
-                    _log.error("cannot read or remove segments", owner=name, error=str(error))
+                    log.error("cannot read or remove segments", owner=name, error=str(error))
                 self._failing.add(name)
         if not any(owner.unfed for owner in self._owners.values()) and not self._failing:
             self._abreast = began
@@ -137,7 +134,7 @@ class Feed:
         for path, size, complete in reversed(files):
             reader = owner.reader(path)
             if not reader.ours:
-                _log.error("left files of another format alone", file=path.name)
+                log.error("left files of another format alone", file=path.name)
                 self._foreign.add(owner.name)
                 return fed
             fed += self._drain(owner, reader, size)
@@ -207,7 +204,7 @@ class Feed:
         """Oldest files first: what is left of an interrupted removal then never shows a closed request as open."""
         files = segment.files_of(self._folder, owner.name)
         if crashed := owner.under_way.crashed(self._price):
-            _log.warning(
+            log.warning(
                 "closed the requests of a dead process", owner=owner.name, requests=len(owner.under_way.requests)
             )
             self._write(crashed)
@@ -217,20 +214,21 @@ class Feed:
         del self._owners[owner.name]
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._repeat, name="feed", daemon=True)
+        self._thread = threading.Thread(target=self.run, args=(self._stop.wait,), name="feed", daemon=True)
         self._thread.start()
 
-    def _repeat(self) -> None:
-        """The pause grows up to a second for a ledger that does not answer; that is told once."""
-        wait = self._every
-        while not self._stop.wait(wait):
+    def run(self, over: Callable[[float], bool]) -> None:
+        """Rounds until `over(seconds)`, which waits so long, is true. The pause grows up to a second for a ledger that does not
+        answer; that is told once."""
+        pause = self._every
+        while not over(pause):
             try:
                 self.feed()
-                wait = self._every
-            except Exception as error:  # noqa: BLE001 - a thread that dies would let the spool fill unseen
-                if wait == self._every:
-                    _log.error("records wait in the spool", error=repr(error), unfed=self.unfed)
-                wait = min(max(wait * 2, 0.05), 1.0)
+                pause = self._every
+            except Exception as error:  # noqa: BLE001 - a feed that dies would let the spool fill unseen
+                if pause == self._every:
+                    log.error("records wait in the spool", error=repr(error), unfed=self.unfed)
+                pause = min(max(pause * 2, 0.05), 1.0)
 
     @property
     def unfed(self) -> int:
@@ -248,12 +246,12 @@ class Feed:
         if self._thread is not None:
             self._thread.join(10.0)
             if self._thread.is_alive():
-                _log.error("the ledger does not answer: records stay in the spool")
+                log.error("the ledger does not answer: records stay in the spool")
                 return
         try:
             self.feed()
         except (Unavailable, OSError) as error:
-            _log.error("records stay in the spool", error=str(error))
+            log.error("records stay in the spool", error=str(error))
         for owner in self._owners.values():
             owner.close()
         self._owners.clear()

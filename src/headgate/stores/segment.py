@@ -21,15 +21,15 @@ from pathlib import Path
 from zlib import crc32
 
 import msgspec
-import structlog
 
 from headgate.model.record import Record
+
+from . import log
 
 MAGIC = b"headgate-spool 1\n"
 REJECTED = "rejected.log"
 """Lines that cannot be understood or kept, for a person to look at."""
 
-_log = structlog.get_logger("headgate.spool")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Record]).decode
 _CHUNK = 1 << 18
@@ -106,12 +106,12 @@ class Reader:
 
     def _report(self, why: str) -> None:
         self.damaged += 1
-        _log.warning("skipped a damaged line", file=self.path.name, before=self.offset, why=why)
+        log.warning("skipped a damaged line", file=self.path.name, before=self.offset, why=why)
 
 
 def set_aside(folder: Path, line: bytes, why: str) -> None:
     """Keep a line that nobody can use where a person finds it."""
-    _log.error("set a line aside", file=REJECTED, why=why, size=len(line))
+    log.error("set a line aside", file=REJECTED, why=why, size=len(line))
     file = os.open(folder / REJECTED, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         os.write(file, line + b"\n")

@@ -20,18 +20,16 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import structlog
 from msgspec import Struct
 
 from headgate import clock
 from headgate.model.record import Opened, Record
 
-from . import segment
+from . import log, segment
 from .base import Ledger
 from .feed import Feed
+from .feeder import Feeder
 from .recovery import Price
-
-_log = structlog.get_logger("headgate.spool")
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -62,14 +60,18 @@ _BOUNDS = Bounds()
 
 class FileSpool:
     """A `Spool` over a folder, and the feed of that folder. `start` begins a thread for each; tests call `sync` and
-    `feed`, one round of either, by hand instead. `price` is asked for attempts that a crash cut off."""
+    `feed`, one round of either, by hand instead. `price` is asked for attempts that a crash cut off. With a `feeder` the
+    feed is a process of its own; only the last round, at the end, is ours then."""
 
-    def __init__(self, folder: Path, ledger: Ledger, price: Price, bounds: Bounds = _BOUNDS) -> None:
+    def __init__(
+        self, folder: Path, ledger: Ledger, price: Price, bounds: Bounds = _BOUNDS, feeder: Feeder | None = None
+    ) -> None:
         if bounds.limit < 4 * bounds.segment:
             raise ValueError("the bound of the spool must hold four segments")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder, self._bounds = folder, bounds
         self._feed = Feed(folder, ledger, price, every=bounds.feed_every)
+        self._feeder = feeder
         while (claim := segment.claim(folder, owner := clock.new_id("s"))) is None:
             continue  # a feed looked at our lock between its creation and ours: it finds nothing there and removes it
         self._owner, self._claim = owner, claim
@@ -174,7 +176,7 @@ class FileSpool:
         return self._feed.feed()
 
     def start(self) -> None:
-        self._feed.start()
+        (self._feeder or self._feed).start()
         self._thread = threading.Thread(target=self._repeat, name="spool", daemon=True)
         self._thread.start()
 
@@ -186,11 +188,11 @@ class FileSpool:
                 told = False
             except Exception as error:  # noqa: BLE001 - a thread that dies would leave records unsynced, unseen
                 if not told:
-                    _log.error("the disk does not take records", error=repr(error))
+                    log.error("the disk does not take records", error=repr(error))
                 told = True
 
     def state(self) -> State:
-        feed = self._feed
+        feed = self._feeder or self._feed
         return State(
             bytes=self._total,
             unfed=feed.unfed,
@@ -208,7 +210,7 @@ class FileSpool:
         try:
             self._keep_all()
         except OSError as error:
-            _log.error("the disk did not take records", error=str(error))
+            log.error("the disk did not take records", error=str(error))
         with self._lock:
             self._closed = True
         self._stop.set()
@@ -217,7 +219,9 @@ class FileSpool:
         try:
             os.fdatasync(self._file)
         except OSError as error:
-            _log.error("the disk did not take records", error=str(error))
+            log.error("the disk did not take records", error=str(error))
         os.close(self._file)
         os.close(self._claim)
+        if self._feeder is not None:
+            self._feeder.close()
         self._feed.close()
