@@ -16,7 +16,7 @@ from headgate.http import routes
 from headgate.http.ingress import exchange
 from headgate.model.exchange import Exchange
 from headgate.model.identity import Identity
-from headgate.net import Call, Headers
+from headgate.net import Call, Headers, Response
 from headgate.pipeline import Pipeline
 from headgate.prepare import Prepared
 from headgate.stages.base import Stage
@@ -24,7 +24,7 @@ from headgate.stages.base import Stage
 WHO = Identity(key_id="k", key_name="suite", tenant="suite")
 
 
-class Scripted:
+class Scripted(Response):
     """A `net.Response` of these pieces."""
 
     status = 200

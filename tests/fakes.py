@@ -44,6 +44,8 @@ class Upstream:
     def __init__(self) -> None:
         self.requests: list[Seen] = []
         self.connections = 0
+        self.sent = 0
+        """Pieces that the receiver's side has taken."""
         self._replies: deque[Reply] = deque()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -133,6 +135,7 @@ class Upstream:
             for piece in reply.pieces:
                 writer.write(b"%x\r\n%s\r\n" % (len(piece), piece) if reply.chunked else piece)
                 await writer.drain()
+                self.sent += 1
                 if reply.pause:
                     await asyncio.sleep(reply.pause)
             if reply.chunked and reply.after not in ("close", "reset", "hang"):

@@ -233,3 +233,85 @@ async def test_back_pressure_reaches_the_upstream(pool: Pool, script: Upstream) 
         size += len(data)
     assert size == 40_000_000
     response.close()
+
+
+async def test_what_is_poured_stops_at_a_no_and_goes_on_where_it_stopped(pool: Pool, script: Upstream) -> None:
+    """Each piece goes to the sink once, in order, whatever it answers; at the end the connection is used again."""
+    before = script.connections
+    for often in (1, 2, 5):
+        script.script(Reply(pieces=[b"%d," % number for number in range(30)], chunked=True, pause=0.001))
+        response = await pool(call(script))
+        got: list[bytes] = []
+
+        def take(data: bytes, got: list[bytes] = got, often: int = often) -> bool:
+            got.append(data)
+            return len(got) % often != 0
+
+        while not await response.pour(take):
+            assert len(got) % often == 0
+        assert b"".join(got) == b"".join(b"%d," % number for number in range(30))
+        assert await response.pour(take)
+        assert await response.read() == b""
+    assert script.connections - before == 1
+
+
+async def test_what_a_sink_raises_is_raised_to_the_reader(pool: Pool, script: Upstream) -> None:
+    """In the middle of an answer, and at its last piece; the connection is not used again."""
+    for position in (1, 2):
+        script.script(Reply(pieces=[b"one", b"two"], chunked=True, pause=0.02))
+        response = await pool(call(script))
+        seen = 0
+
+        def take(data: bytes, position: int = position) -> bool:
+            nonlocal seen
+            seen += 1
+            if seen == position:
+                raise LookupError(data.decode())
+            return True
+
+        with pytest.raises(LookupError):
+            await response.pour(take)
+        response.close()
+        assert seen == position
+        assert pool.open_connections == 0
+
+
+async def test_what_is_poured_ends_in_time(pool: Pool, script: Upstream) -> None:
+    """The idle deadline counts from the last piece, a limit set by the sink from when it was set."""
+    script.script(Reply(pieces=[b"x"] * 8, chunked=True, pause=0.1, after="hang"))
+    response = await pool(call(script, idle=0.4))
+    began = time.monotonic()
+    with pytest.raises(UpstreamTimeout):
+        await response.pour(lambda data: True)
+    assert 1.0 < time.monotonic() - began < 2.0
+    response.close()
+    script.script(Reply(pieces=[b"x"], chunked=True, after="hang"))
+    response = await pool(call(script))
+
+    def last(data: bytes) -> bool:
+        response.limit(0.2)
+        return True
+
+    began = time.monotonic()
+    with pytest.raises(UpstreamTimeout):
+        await response.pour(last)
+    assert time.monotonic() - began < 1
+    response.close()
+
+
+async def test_cancelling_what_is_poured_ends_the_upstreams_work(pool: Pool, script: Upstream) -> None:
+    script.script(Reply(pieces=[b"x"], chunked=True, after="hang"))
+    response = await pool(call(script))
+    begun = asyncio.Event()
+
+    def take(data: bytes) -> bool:
+        begun.set()
+        return True
+
+    task = asyncio.ensure_future(response.pour(take))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    response.close()
+    assert await asyncio.to_thread(script.requests[0].closed.wait, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import sqlite3
 import time
@@ -68,6 +69,25 @@ def test_usage_is_asked_of_the_upstream_and_shown_only_when_asked_for(gateway: R
     script.script(Reply(headers=SSE, pieces=pieces, chunked=True))
     asked = ask(gateway, "POST", PATH, STREAM | {"stream_options": {"include_usage": True}})
     assert asked.body == b"".join(pieces)
+
+
+def test_a_client_that_does_not_read_slows_the_provider_down(gateway: Running, script: Upstream) -> None:
+    """What waits for it is bounded; nothing is lost, and nothing comes twice, when it reads on."""
+    count = 2000
+    text = "word " * 2000
+    pieces = sse(*[chunk(f"{number} {text}") for number in range(count)], chunk(finish="stop"), "[DONE]")
+    script.script(Reply(headers=SSE, pieces=pieces, chunked=True))
+    before = script.sent
+    with begin_stream(gateway, PATH, STREAM) as connection:
+        sent = -1
+        while sent != script.sent:  # until nothing moves any more
+            sent = script.sent
+            time.sleep(0.3)
+        assert 0 < sent - before < count
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.read() == b"".join(pieces)
+    assert script.sent - before == len(pieces)
 
 
 def test_no_task_is_left_after_requests_of_every_kind(gateway: Running, script: Upstream) -> None:

@@ -28,7 +28,7 @@ import yaml
 from headgate import clock
 from headgate.app import Gateway
 from headgate.config.load import load
-from headgate.net import Call, Headers
+from headgate.net import Call, Headers, Response
 from raw import chunk, sse
 
 KEY = "sk-hg-key-of-this-test"
@@ -62,7 +62,7 @@ CEILINGS: dict[str, dict[str, tuple[int, int, int, int]]] = {
 """Client -> what -> (calls of Python, calls of C, lines, bytes held at once)."""
 
 
-class Canned:
+class Canned(Response):
     """A provider's answer (a `net.Response`) that arrives in the pieces it is given."""
 
     status = 200

@@ -7,13 +7,18 @@ Where we connect is decided by config alone; nothing client-supplied reaches `Ca
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 """Names in lower case."""
+
+
+Sink: TypeAlias = Callable[[bytes], bool]
+"""Takes bytes that have arrived, and says whether more may come at once."""
 
 
 class Origin(Struct, frozen=True):
@@ -45,6 +50,10 @@ class Deadlines(Struct, frozen=True, kw_only=True):
     idle: float = 300.0
     total: float = 3600.0
 
+    def until(self, seconds: float) -> Deadlines:
+        """These, and an answer whose head comes within `seconds`."""
+        return replace(self, connect=min(self.connect, seconds), headers=min(self.headers, seconds))
+
 
 class Call(Struct, kw_only=True):
     """One HTTP request. `path` begins with "/" and includes the query, percent-encoded. A streaming body has no length unless
@@ -69,6 +78,14 @@ class Response(Protocol):
         """The next bytes of the body (decompressed), b"" at its end. Raises UpstreamTimeout, UpstreamTruncated."""
         ...
 
+    async def pour(self, sink: Sink) -> bool:
+        """Hands the body's bytes to `sink` as they arrive, until it says no (False) or the body ends (True). Raises what `read`
+        raises, and what `sink` does. Here by reading; a connection calls `sink` where its bytes come in, and no task wakes up."""
+        while data := await self.read():
+            if not sink(data):
+                return False
+        return True
+
     def limit(self, seconds: float | None) -> None:
         """All reads from now on end in `seconds` at the latest (the first-token deadline); None lifts that limit again."""
         ...
@@ -86,6 +103,19 @@ class Fetch(Protocol):
     async def __call__(self, call: Call, *, limit: int = 1 << 20) -> tuple[int, Headers, bytes]:
         """Status, headers and whole body of at most `limit` bytes."""
         ...
+
+
+async def one_piece(pour: Callable[[Sink], Awaitable[bool]]) -> bytes:
+    """The next bytes of what pours, b"" at its end."""
+    got = b""
+
+    def take(data: bytes) -> bool:
+        nonlocal got
+        got = data
+        return False
+
+    await pour(take)
+    return got
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:

@@ -21,7 +21,7 @@ from headgate.errors import HeadgateError, Internal, Refused, Unavailable, Upstr
 from headgate.model.events import Event, Frame
 from headgate.model.exchange import Exchange
 from headgate.model.record import Outcome
-from headgate.net import Headers
+from headgate.net import Headers, Sink, one_piece
 from headgate.stages.base import Filter, Stage
 
 GRACE = 2.0
@@ -90,7 +90,8 @@ class Pipeline:
 
 
 class Flow:
-    """One answer on its way to the client. `next` until b"", then nothing more; `abandon` if the client leaves."""
+    """One answer on its way to the client: `pour` until it is over (or `next` until b""), then nothing more; `abandon` if the client
+    leaves."""
 
     def __init__(self, pipeline: Pipeline, x: Exchange, served: Served) -> None:
         self.x = x
@@ -110,27 +111,63 @@ class Flow:
 
     async def next(self) -> bytes:
         """The next bytes for the client, b"" after the last. The first call raises what the client may see as an HTTP error."""
+        return await one_piece(self.pour)
+
+    async def pour(self, write: Sink) -> bool:
+        """Hands the client's bytes to `write` as they become ready, until it says no (False) or the answer is over (True). Raises
+        what the client may see as an HTTP error, where nothing was written before."""
         if self._over:
-            return b""
+            return True
         try:
-            while True:
-                if self._pending:
-                    frames, self._pending = self._pending, []
-                else:
-                    frames = await self._read()
-                    if not frames:
-                        return self._end()
-                out = self._feed(frames)
-                if self._frames.decoder.complete:
-                    self._withheld += out  # the answer is over: its last bytes wait for the record
-                    self._frames.response.limit(GRACE)
-                elif out:
-                    self._shown = True
-                    return self._and_withheld(out)
+            if not await self._poured(write):
+                return False
+            last = self._end()
         except HeadgateError as error:
-            return self._fail(error)
+            last = self._fail(error)
         except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
-            return self._fail(told(error, self.x))
+            last = self._fail(told(error, self.x))
+        if last:
+            write(last)
+        return True
+
+    async def _poured(self, write: Sink) -> bool:
+        broken: Exception | None = None
+
+        def take(frames: list[Frame]) -> bool:
+            nonlocal broken
+            try:
+                for frame in frames:
+                    self._served.meter.observe(frame.events)
+                return self._show(frames, write)
+            except Exception as error:  # noqa: BLE001 - raised below: it is not the source's
+                broken = error
+                return False
+
+        if self._pending:
+            frames, self._pending = self._pending, []
+            if not self._show(frames, write):
+                return False
+        try:
+            ended = await self._frames.pour(take)
+        except HeadgateError:
+            if not self._frames.decoder.complete:
+                raise
+            return True  # after its end, an answer cannot fail any more
+        if broken is not None:
+            raise broken
+        return ended
+
+    def _show(self, frames: list[Frame], write: Sink) -> bool:
+        """Whether more may come."""
+        out = self._feed(frames)
+        if self._frames.decoder.complete:
+            self._withheld += out  # the answer is over: its last bytes wait for the record
+            self._frames.response.limit(GRACE)
+            return True
+        if not out:
+            return True
+        self._shown = True
+        return write(self._and_withheld(out))
 
     def _and_withheld(self, out: bytes) -> bytes:
         """`out`, behind the bytes of an end that was none: the provider begins another answer in the same body."""
@@ -139,17 +176,6 @@ class Flow:
         self._frames.response.limit(None)
         out, self._withheld = self._withheld + out, b""
         return out
-
-    async def _read(self) -> list[Frame]:
-        try:
-            frames = await self._frames.read()
-        except HeadgateError:
-            if self._frames.decoder.complete:
-                return []  # after its end, an answer cannot fail any more
-            raise
-        for frame in frames:
-            self._served.meter.observe(frame.events)
-        return frames
 
     def _feed(self, frames: list[Frame]) -> bytes:
         render = self._render

@@ -42,8 +42,29 @@ Splitters = dict[str, Callable[[], Splitter]]
 """Framing ("sse", "json-array") -> a new splitter."""
 
 
-class Frames:
-    """The frames of one answer. `read` gives what arrived together, [] at the end; it raises what went wrong, once."""
+Taker = Callable[[list[Frame]], bool]
+"""Takes frames that have arrived, and says whether more may come at once."""
+
+
+class Source:
+    """Where an answer's frames come from. `read` gives what arrived together, [] at the end; it raises what went wrong, once."""
+
+    async def read(self) -> list[Frame]:
+        raise NotImplementedError
+
+    async def pour(self, taker: Taker) -> bool:
+        """Hands the frames to `taker` as they arrive, until it says no (False) or the answer ends (True). Raises what `read` does."""
+        while frames := await self.read():
+            if not taker(frames):
+                return False
+        return True
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class Frames(Source):
+    """The frames of one HTTP answer."""
 
     def __init__(
         self, response: Response, decoder: Decoder, framing: str, splitters: Splitters, *, verbatim: bool = False
@@ -82,6 +103,18 @@ class Frames:
             if frames:
                 return frames
         return []
+
+    async def pour(self, taker: Taker) -> bool:
+        split = self._splitter
+        if split is not None and not self._ended:
+
+            def sink(data: bytes) -> bool:
+                frames = [self._frame(item) for item in split.feed(data)]
+                return not frames or taker(frames)
+
+            if not await self.response.pour(sink):
+                return False
+        return await super().pour(taker)
 
     def _truncated(self, frames: list[Frame]) -> None:
         """The body ended early. What came with its last bytes is still shown: the error follows at the next read."""
@@ -178,7 +211,7 @@ class Unread:
         return ()
 
 
-class Local:
+class Local(Response):
     """A `net.Response` of ours: nobody was called."""
 
     status = 200

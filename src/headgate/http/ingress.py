@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import msgspec
@@ -36,6 +36,8 @@ Handler = Callable[["Ingress", Exchange, routes.Match, Receive, Send], Awaitable
 
 _CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
 _ONCE = frozenset((*_CREDENTIALS, b"content-type", b"content-encoding", b"host", b"traceparent", b"x-headgate-strict"))
+ANSWERED = frozenset(("generate", "count"))
+"""Operations that the pipeline answers."""
 JSON = (b"content-type", b"application/json")
 WHILE_DRAINING = frozenset(("live", "ready", "metrics"))
 
@@ -60,7 +62,7 @@ class Ingress:
         self.dialects = dialects
         self.bounds = bounds
         self.drain = drain
-        self._handlers = {"generate": _generate, "count": _generate, **handlers}
+        self._handlers = handlers
         self._client_address = client_address
         self.routes = routes.Routes(pipeline.dispatch.prepare.sites)
 
@@ -83,6 +85,9 @@ class Ingress:
                 x.request.client = self._client_address(scope)
                 if self.drain.begun and match.operation not in WHILE_DRAINING:
                     raise Draining("the gateway stops and takes nothing new: ask again", retry_after=1.0)
+                if match.operation in ANSWERED:
+                    await self._generate(x, send, scope.get("headgate.client") or _Messages(send))
+                    return
                 handler = self._handlers.get(match.operation)
                 if handler is None:
                     raise NotFound(f"there is nothing at {scope['method']} {scope['path']}", code="unknown_path")
@@ -99,45 +104,75 @@ class Ingress:
         finally:
             del self.drain.under_way[task]
 
+    async def _generate(self, x: Exchange, send: Send, client: Client) -> None:
+        flow = await self.pipeline.start(x)
+        try:
+            first = await flow.next()
+            if flow.whole:
+                await _whole(flow, x, first, send)
+            else:
+                await _streamed(flow, x, first, client, send)
+        except asyncio.CancelledError:
+            if x.interrupted is not None:  # an answer that is not over and not shown is refused; a shown one stays cut
+                flow.interrupt(x.interrupted)
+            raise
+        finally:
+            flow.abandon()
 
-async def _generate(ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
-    if match.operation == "count":
-        x.request.operation = "count"
-    flow = await ingress.pipeline.start(x)
-    try:
-        first = await flow.next()
-        await _answer(flow, x, first, send)
-    except asyncio.CancelledError:
-        if x.interrupted is not None:
-            flow.interrupt(x.interrupted)  # an answer that is not over and not shown is refused; a shown one stays cut
-        raise
-    finally:
-        flow.abandon()
+
+class Client(Protocol):
+    """Where the pieces of a streamed answer go."""
+
+    def write(self, data: bytes) -> bool:
+        """Whether the client keeps up; if not, `drain` before more."""
+        ...
+
+    async def drain(self) -> None: ...
 
 
-async def _answer(flow: Flow, x: Exchange, first: bytes, send: Send) -> None:
+class _Messages:
+    """A client behind a server that has nothing but ASGI's messages: each piece is waited for."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> bool:
+        self._pieces.append(data)
+        return False
+
+    async def drain(self) -> None:
+        while self._pieces:
+            await self._send({"type": "http.response.body", "body": self._pieces[0], "more_body": True})
+            del self._pieces[0]
+
+
+async def _whole(flow: Flow, x: Exchange, first: bytes, send: Send) -> None:
     headers = reply_headers(x, flow)
-    if flow.whole:
-        parts = [first]
-        while more := await flow.next():
-            parts.append(more)
-        body = b"".join(parts)
-        headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": flow.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-        return
+    parts = [first]
+    while more := await flow.next():
+        parts.append(more)
+    body = b"".join(parts)
+    headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": flow.status, "headers": headers})
-    chunk = first
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _streamed(flow: Flow, x: Exchange, first: bytes, client: Client, send: Send) -> None:
+    await send({"type": "http.response.start", "status": flow.status, "headers": reply_headers(x, flow)})
+    client.write(first)
+    over = False
     try:
-        while chunk:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            chunk = b""
-            chunk = await flow.next()
+        while not over:
+            await client.drain()
+            over = await flow.pour(client.write)
     except asyncio.CancelledError:
         if x.interrupted is None:
             raise
-        chunk += flow.interrupt(x.interrupted)  # behind what waited for the client to read
-    await send({"type": "http.response.body", "body": chunk})
+        if last := flow.interrupt(x.interrupted):  # behind what waits for the client to read
+            client.write(last)
+    await client.drain()
+    await send({"type": "http.response.body", "body": b""})
 
 
 def exchange(scope: Scope, match: routes.Match, dialect: Dialect, receive: Receive, bounds: Bounds) -> Exchange:

@@ -3,6 +3,8 @@
 Rules of this file:
 - A request head is bounded in bytes, in fields and in time; a body in silence (BODY_SILENCE between two pieces).
 - A request that is not HTTP gets a JSON error, not text.
+- `scope["headgate.client"]` is the protocol itself: `write` puts a piece of a streamed body on the wire, without a message and a
+  task's step for it.
 - `scope["headgate.leave"]` is a list of callables: run once when the connection goes before the response is complete. So no task
   per request has to wait for a disconnect (measured: 9 µs a request saved).
 """
@@ -98,6 +100,7 @@ class Protocol(HttpToolsProtocol):
         if self._refused:
             return
         self.scope["headgate.leave"] = []  # type: ignore[typeddict-unknown-key]
+        self.scope["headgate.client"] = self  # type: ignore[typeddict-unknown-key]
         self._in_body = True
         self.transport.expected += 1  # type: ignore[attr-defined]
         super().on_headers_complete()
@@ -113,6 +116,14 @@ class Protocol(HttpToolsProtocol):
         self._stop_clock()
         if not self._refused:
             super().on_message_complete()
+
+    def write(self, data: bytes) -> bool:
+        """A piece of the body of a response whose head says that it comes in chunks; whether the client keeps up."""
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return not self.flow.write_paused
+
+    async def drain(self) -> None:
+        await self.flow.drain()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()

@@ -2,6 +2,8 @@
 
 Rules of this file:
 - Bytes wait in `_chunks`; above HIGH the socket is paused, at zero it is resumed: a slow client slows the provider.
+- A reader's sink is called where the bytes come in. It must neither block nor close the connection; what it raises is raised to
+  the reader.
 - One timer serves all deadlines of the connection: it is moved lazily, so that a chunk costs no timer.
 - A response is over when its framing says so. A close before that is UpstreamTruncated, unless the close *is* the framing
   (neither length nor chunks, RFC 9112 §6.3).
@@ -20,13 +22,14 @@ from typing import cast
 import httptools
 
 from headgate.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
-from headgate.net import Call, Headers
+from headgate.net import Call, Headers, Sink, one_piece
 
 HIGH = 256 * 1024
 HEAD_BYTES = 64 * 1024
 HEAD_FIELDS = 256
 INTERIM = 16
 INFLATE_STEP = 256 * 1024
+REST = "send the rest of its answer"
 
 
 class Connection(asyncio.Protocol):
@@ -57,7 +60,10 @@ class Connection(asyncio.Protocol):
         self._head_done = False
         self._done = False
         self._framed = False
-        self._error: UpstreamError | None = None
+        self._error: Exception | None = None
+        """What the reader is to be told once it has what came before."""
+        self._sink: Sink | None = None
+        self._idle = 0.0
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
         self._paused = False
@@ -93,7 +99,13 @@ class Connection(asyncio.Protocol):
             self._fail(UpstreamMalformed("the upstream's answer is not HTTP/1.1"))
         if not self._head_done and self._head_bytes > HEAD_BYTES:
             self._fail(UpstreamMalformed("the upstream's header section is too large"))
-        self._wake()
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if self._sink is not None and self._deliver() and not self._done and self._error is None:
+            self._arm(self._idle, REST)
+        else:
+            waiter.set_result(None)
 
     def eof_received(self) -> bool:
         return False
@@ -247,20 +259,34 @@ class Connection(asyncio.Protocol):
                 raise self._error
             await self._wait(seconds, "answer")
 
-    async def read(self, seconds: float) -> bytes:
-        """The next bytes of the body, b"" at its end."""
-        while True:
-            if self._chunks:
-                if data := self._take():
-                    return data
-                continue  # a step of decompression that gave nothing yet
-            if self._error is not None:
-                raise self._error
-            if self._done:
-                if self._inflate is not None and not self._inflate.eof and self._inflating:
-                    raise UpstreamTruncated("the upstream's compressed answer ended before its end")
-                return b""
-            await self._wait(seconds, "send the rest of its answer")
+    async def pour(self, sink: Sink, seconds: float) -> bool:
+        """Hands the body's bytes to `sink` as they arrive, until it says no (False) or the body ends (True)."""
+        self._sink, self._idle = sink, seconds
+        try:
+            while True:
+                if not self._deliver():
+                    return False
+                if self._error is not None:
+                    raise self._error
+                if self._done:
+                    if self._inflate is not None and not self._inflate.eof and self._inflating:
+                        raise UpstreamTruncated("the upstream's compressed answer ended before its end")
+                    return True
+                await self._wait(seconds, REST)
+        finally:
+            self._sink = None
+
+    def _deliver(self) -> bool:
+        """Hands what has arrived to the sink, and lets go of it where it says no. Whether it is still there."""
+        try:
+            while self._chunks and self._sink is not None:
+                data = self._take()
+                if data and not self._sink(data):
+                    self._sink = None
+        except Exception as error:  # noqa: BLE001 - the reader's own, raised to it
+            self._error = error
+            self._chunks.clear()
+        return self._sink is not None
 
     def _take(self) -> bytes:
         if self._inflate is not None:
@@ -281,8 +307,7 @@ class Connection(asyncio.Protocol):
         try:
             data = self._inflate.decompress(packed, INFLATE_STEP)
         except zlib.error as error:
-            self._error = UpstreamMalformed("the upstream's compressed answer is damaged")
-            raise self._error from error
+            raise UpstreamMalformed("the upstream's compressed answer is damaged") from error
         if self._inflate.unconsumed_tail:
             self._chunks.appendleft(self._inflate.unconsumed_tail)
             self._buffered += len(self._inflate.unconsumed_tail)
@@ -337,13 +362,16 @@ class Body:
         self.headers = connection.headers
 
     async def read(self) -> bytes:
+        return await one_piece(self.pour)
+
+    async def pour(self, sink: Sink) -> bool:
         connection = self._connection
         if connection is None:
-            return b""
-        data = await connection.read(self._idle)
-        if not data:
+            return True
+        ended = await connection.pour(sink, self._idle)
+        if ended:
             self.close()
-        return data
+        return ended
 
     def limit(self, seconds: float | None) -> None:
         if self._connection is not None:

@@ -19,7 +19,7 @@ from headgate.errors import NotFound, Refused, UpstreamRefused, UpstreamTimeout,
 from headgate.model.events import Answer, AnswerPart, Choice, Event, PartDelta, unfold
 from headgate.model.prompt import Media, Message, Prompt, Text, Tool, ToolResult
 from headgate.model.usage import Usage
-from headgate.net import Call, Headers, Origin
+from headgate.net import Call, Headers, Origin, Response
 from headgate.providers.base import Allow, Credential, Endpoint, Provider, Secret, Site
 from headgate.providers.instance import instance
 
@@ -61,7 +61,7 @@ def site() -> Site:
     )
 
 
-class _Reply:
+class _Reply(Response):
     """A `net.Response` made of pieces; an exception among them is raised where it stands."""
 
     def __init__(self, status: int, headers: Headers, pieces: AsyncIterator[bytes]) -> None:
