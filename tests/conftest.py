@@ -39,7 +39,7 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="session")
 def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One gateway for the tests that need no config of their own: a site for each upstream dialect."""
-    running = Running(tmp_path_factory.mktemp("gateway"), {"providers": sites(upstream.url)})
+    running = Running(tmp_path_factory.mktemp("gateway"), {"providers": sites(upstream.url), "retry": {"attempts": 1}})
     yield running
     running.stop()
 

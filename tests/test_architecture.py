@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": set(),
     "meter": VALUES,
     "dialects": VALUES | {"net"},
-    "routing": VALUES | {"net"},
+    "routing": VALUES | {"net", "limits"},
     "limits": VALUES,
     "guards": VALUES | {"net"},
     "providers": VALUES | {"dialects.base", "net"},
@@ -33,10 +33,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http1": VALUES | {"tasks", "net"},
     "upstream": VALUES | {"tasks", "dialects.base", "net"},
     "prepare": VALUES | {"dialects", "providers.base", "providers.site", "net"},
-    "dispatch": VALUES
-    | {"tasks", "dialects", "routing", "limits", "stores.base", "net", "upstream", "meter", "prepare"},
-    "pipeline": VALUES | {"tasks", "stages.base", "dialects", "dispatch", "net"},
-    "explain": VALUES | {"http", "stages", "meter", "pipeline"},
+    "attempt": VALUES | {"dialects", "routing", "stores.base", "net", "upstream", "meter", "prepare"},
+    "dispatch": VALUES | {"tasks", "dialects", "routing", "upstream", "meter", "prepare", "attempt"},
+    "cascade": VALUES | {"routing", "attempt"},
+    "answer": VALUES | {"dialects", "attempt"},
+    "pipeline": VALUES | {"tasks", "stages.base", "dialects", "dispatch", "attempt", "answer", "net"},
+    "explain": VALUES | {"http", "stages", "meter", "dispatch", "pipeline"},
     "http": VALUES
     | {"dialects", "pipeline", "net", "explain", "stages", "stores.base", "providers.base", "providers.site", "tasks"},
     "config": VALUES,
@@ -49,9 +51,12 @@ ONLY_APP_IMPORTS_TELEMETRY = {"app.py", "cli/serve.py"}
 
 OWNERS: dict[str, set[str]] = {
     "identity": {"stages/authenticate.py"},
+    "priority": {"stages/admit.py"},
+    "admitted": {"stages/admit.py"},
     "route": {"stages/resolve.py", "http/opaque.py"},
     "head": {"stages/resolve.py"},
     "body": {"stages/resolve.py"},
+    "served": {"dispatch.py"},
     "losses": {"dispatch.py", "pipeline.py"},
     "target_edits": {"dispatch.py"},
     "outcome": {"pipeline.py"},

@@ -134,15 +134,19 @@ def test_an_upstreams_error_goes_as_it_is_to_its_own_dialect_and_translated_to_o
     error = b'{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}'
     reply = Reply(429, {"content-type": "application/json", "retry-after": "7", "x-request-id": "up-1"}, [error])
     script.script(reply, reply)
-    answer = ask(gateway, "POST", PATH, CHAT)
+    answer = ask(gateway, "POST", PATH, CHAT | {"model": "busy"})
     assert (answer.status, answer.body, answer.headers["retry-after"]) == (429, error, "7")
     assert answer.headers["x-upstream-request-id"] == "up-1"
-    crossed = ask(gateway, "POST", "/up_chat/v1/messages", CHAT | {"max_tokens": 5})
+    crossed = ask(gateway, "POST", "/up_chat/v1/messages", CHAT | {"model": "as-busy", "max_tokens": 5})
     assert crossed.status == 429
     assert crossed.json["error"]["type"] == "rate_limit_error"
     assert crossed.json["error"]["message"] == "slow down"
     attempts = rows(gateway, "attempts", request_id=row_of(gateway, answer.headers["x-request-id"])["id"])
     assert [(a["status"], a["cost"]) for a in attempts] == [(429, 0)], "a refusal costs nothing"
+    cold = ask(gateway, "POST", PATH, CHAT | {"model": "busy"})
+    assert (cold.status, cold.json["error"]["code"]) == (429, "rate_limit_exceeded"), "it is left alone as long as it asked"
+    assert 1 <= int(cold.headers["retry-after"]) <= 7
+    assert len(script.requests) == 2
 
 
 def test_the_trace_is_carried_on(gateway: Running, script: Upstream) -> None:
@@ -226,7 +230,11 @@ def own(upstream: Upstream, tmp_path: Path, request: pytest.FixtureRequest) -> A
     started: list[Running] = []
 
     def start(**config: Any) -> Running:
-        started.append(Running(tmp_path / f"g{len(started)}", {"providers": sites(upstream.url)} | config))
+        started.append(
+            Running(
+                tmp_path / f"g{len(started)}", {"providers": sites(upstream.url), "retry": {"attempts": 1}} | config
+            )
+        )
         return started[-1]
 
     yield start

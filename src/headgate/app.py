@@ -23,7 +23,10 @@ from headgate.http1 import Pool
 from headgate.model.prompt import Prompt
 from headgate.model.usage import Usage
 from headgate.reload import Reloader, compare, refuse_fixed
+from headgate.routing.affinity import Warmth
+from headgate.routing.standing import Standings
 from headgate.snapshot import DIALECTS, SPLITTERS, Resources, Snapshot
+from headgate.stages.admit import Capacity
 from headgate.stores import keys
 from headgate.stores.base import KeyRow
 from headgate.stores.directory import ResidentDirectory
@@ -63,7 +66,9 @@ class Gateway:
         )
         self.directory = ResidentDirectory(self.stores.keys, self._declared(config.keys))
         self.objects = RecentObjects(self.stores.objects)
+        self.standings = Standings(first.breaker)
         self.pool = Pool()
+        self.capacity = Capacity(config.server.max_concurrent, config.server.queue)
         self.drain = Drain()
         self.reloader = Reloader(source, self.build, self.swap)
         self._blobs = MemoryBlobs()
@@ -75,6 +80,9 @@ class Gateway:
             pepper=self.pepper,
             ledger=self.stores.ledger,
             spool=self.spool,
+            standings=self.standings,
+            warmth=Warmth(),
+            capacity=self.capacity,
             directory=self.directory,
             objects=self.objects,
             pool=self.pool,
@@ -94,6 +102,11 @@ class Gateway:
             {
                 "headgate_tasks": ("Tasks alive.", tasks.strays),
                 "headgate_requests_under_way": ("Requests that have not ended.", lambda: len(self.drain.under_way)),
+                "headgate_requests_waiting": ("Requests that wait to be let in.", lambda: self.capacity.gate.look().waiting),
+                "headgate_requests_limit": (
+                    "Requests that may be under way at once now.",
+                    lambda: self.capacity.gate.look().limit,
+                ),
                 "headgate_upstream_connections": ("Connections to providers.", lambda: self.pool.open_connections),
                 "headgate_spool_bytes": ("Bytes of records on disk.", lambda: self.spool.state().bytes),
                 "headgate_spool_lag_seconds": (
@@ -136,6 +149,9 @@ class Gateway:
         where nothing comes between the keys and the rest."""
         old, self._snapshot = self._snapshot, snapshot
         self.directory.declare(self._declared(snapshot.plan.config.keys))
+        server = snapshot.plan.config.server
+        self.capacity.adopt(server.max_concurrent, server.queue)
+        self.standings.renew(snapshot.plan.breaker)
         self.pool.renew(gone=old.origins - snapshot.origins, wanted=snapshot.origins)
         return compare(old.plan.config, snapshot.plan.config)
 
@@ -154,6 +170,8 @@ class Gateway:
                 scopes=key.scopes,
                 created=0.0,
                 expires=key.expires,
+                regions=key.regions,
+                priority=key.priority,
             )
             for key in declared
         ]

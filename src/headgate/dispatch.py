@@ -1,319 +1,308 @@
-"""Attempts: plan, prepare, open, peek, commit, fall back.
+"""Attempts: plan, prepare, open, commit, fall back.
 
 Rules of this file:
-- Each attempt works on its own copy: nothing of a failed one leaks into the answer.
-- Frames are held until the first *content* event. Before it, another target may be tried; after it, nothing silent happens.
-- Same dialect: the client's bytes with named edits. Crossing: the neutral model, with the losses listed.
-- Every attempt leaves a row, whatever became of it.
+- Who is next is decided in routing/plan.py, before the first attempt and after each failure; here it is done, and noted.
+- Each attempt works on its own copy of the request: nothing of a failed one leaks into the answer (attempt.py).
+- Before the commit another target may be tried. After it, nothing silent happens: an answer that breaks off is gone on with, or
+  begun anew, only as the route says, and only where the caller cannot see two answers (pipeline.py asks for it by `again`).
+- A hedge is a second attempt beside a slow first one: the first that commits wins, the other is ended at once and its cost kept.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import msgspec
-from msgspec import Struct
 
-from headgate import clock
-from headgate.dialects.base import Ask
-from headgate.dialects.render import Aliased, Encoded, Folded, Patched, Render, Verbatim, has_content
+from headgate import clock, tasks
+from headgate.attempt import Attempt, Attempts, Served, Terms, too_late
 from headgate.dialects.undo import Undo
-from headgate.errors import (
-    BadRequest,
-    HeadgateError,
-    NotFound,
-    Unavailable,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamRefused,
-)
-from headgate.meter import Free, Meter, estimate_tokens
-from headgate.model.events import Frame
+from headgate.errors import BadRequest, HeadgateError, Limited, Unavailable, UpstreamError, UpstreamTimeout
+from headgate.meter import Free, estimate_tokens
 from headgate.model.exchange import Exchange
-from headgate.model.prompt import Prompt
-from headgate.model.record import AttemptRow, Opened, Outcome
+from headgate.model.record import AttemptRow
 from headgate.model.route import RouteTarget
-from headgate.net import Headers, Open, header
 from headgate.prepare import Prepare, Prepared
-from headgate.routing.plan import next_target
-from headgate.stores.base import Spool
-from headgate.upstream import Frames, Local, Splitters, Unread, attempt
+from headgate.routing.outlook import Knowledge, Outlook
+from headgate.routing.plan import Decision, Try, decide
+from headgate.routing.standing import Lease
+from headgate.upstream import Frames, Local, Unread
 
-HELD_LIMIT = 4 * 1024 * 1024
-"""Bytes of frames held before the first content event."""
+QUEUE_SECONDS = 10.0
+"""The longest wait for a place at a full target."""
 
-
-class Served(Struct, kw_only=True):
-    """The attempt that the answer comes from, committed."""
-
-    prepared: Prepared
-    frames: Frames
-    held: list[Frame]
-    meter: Meter
-    row: AttemptRow
-    began: int
-    undo: Undo | None
-    headers: Headers
+Judge = Callable[[Exchange, Attempt], Awaitable[str | None]]
+"""Why a cascade's draft will not do, None where it will."""
 
 
 class Dispatch:
-    def __init__(
-        self,
-        *,
-        prepare: Prepare,
-        splitters: Splitters,
-        open_: Open,
-        spool: Spool,
-    ) -> None:
-        self.prepare = prepare
-        self._splitters = splitters
-        self._open = open_
-        self._spool = spool
+    """`judge` says of a cascade's draft why it will not do, None where it will."""
 
-    # ------------------------------------------------------------------ serve
+    def __init__(self, *, attempts: Attempts, known: Knowledge, judge: Judge) -> None:
+        self.attempts = attempts
+        self.known = known
+        self.judge = judge
+
+    @property
+    def prepare(self) -> Prepare:
+        return self.attempts.prepare
 
     async def __call__(self, x: Exchange) -> Served:
-        """The committed answer. Raises the failure that ended the last attempt."""
-        assert x.route is not None
-        tried: list[RouteTarget] = []
-        failed: HeadgateError | None = None
-        while (target := next_target(x.route, tried, failed, clock.draw())) is not None:
-            tried.append(target)
-            try:
-                prepared = self.prepare(x, target)
-            except BadRequest as refusal:
-                if len(tried) == len(x.route.targets):
-                    raise failed or refusal from refusal
-                failed = failed or UpstreamMalformed(refusal.message)
-                x.trail.note("dispatch", "skipped", target=f"{target.site}/{target.model}", why=refusal.code)
-                continue
-            if x.request.operation == "count" and not prepared.same:
-                return self._estimated(x, prepared)
-            try:
-                return await self._attempt(x, prepared)
-            except UpstreamError as error:
-                failed = error
-        if failed is None:
-            raise NotFound("no target can serve this request", code="no_target")
-        raise failed
+        """The committed answer. Raises the failure that ended the last attempt, or why nobody was asked."""
+        run = Run(self, x)
+        run.turn()
+        if x.request.operation == "count":
+            served = self._estimated(x, run)
+            if served is not None:
+                return served
+        return await run.next()
 
-    async def _attempt(self, x: Exchange, prepared: Prepared) -> Served:
-        began = clock.mono_ns()
-        row = self._open_row(x, prepared)
-        name = f"{prepared.site.name}/{prepared.target.model}"
-        counting = x.request.operation == "count"
-        meter = Free(0) if counting else Meter(len(prepared.body))
-        frames: Frames | None = None
-        try:
-            asked = "whole" if not (x.head and x.head.stream) else _asked(prepared, x)
-            call = await self.prepare.call(x, prepared)
-            decoder = Unread() if counting else prepared.dialect.decoder()
-            frames = await attempt(
-                self._open,
-                call,
-                prepared.dialect,
-                decoder,
-                asked=asked,
-                splitters=self._splitters,
-                verbatim=prepared.same,
-            )
-            row.headers_us = (clock.mono_ns() - began) // 1000
-            row.status = frames.response.status
-            row.upstream_request_id = _upstream_id(frames.response.headers)
-            frames.response.limit(prepared.site.deadlines.first_token)
-            held = await self._peek(x, prepared, frames, meter)
-            frames.response.limit(None)
-            if x.head is not None and x.head.stream:
-                self._keep(x)
-        except UpstreamError as error:
-            self._failed(row, error, meter, began)
-            if frames is not None:
-                frames.close()
-            x.upstream_ns += clock.mono_ns() - began
-            x.trail.note("dispatch", "failed", target=name, error=error.code, status=getattr(error, "status", 0))
-            raise
-        except BaseException as error:
-            if frames is not None:
-                frames.close()
-            cancelled = not isinstance(error, HeadgateError | Exception)
-            close_row(row, meter, began, "abandoned" if cancelled else "failed", ended=False)
-            raise
-        now = clock.mono_ns()
-        x.upstream_ns += now - began
-        x.first_ns = now
-        row.first_us = (now - began) // 1000
-        x.losses = prepared.losses
-        x.target_edits = prepared.edits
-        x.trail.note("dispatch", "committed", target=name, attempt=row.number, edits=prepared.edits)
-        undo = Undo(prepared.written) if prepared.written is not None else None
-        return Served(
-            prepared=prepared,
-            frames=frames,
-            held=held,
-            meter=meter,
-            row=row,
-            began=began,
-            undo=undo,
-            headers=frames.response.headers,
-        )
-
-    def _estimated(self, x: Exchange, prepared: Prepared) -> Served:
+    def _estimated(self, x: Exchange, run: Run) -> Served | None:
         """A token count for a target that does not count in the client's dialect: our estimate, and nobody is called."""
-        now = clock.mono_ns()
+        target = run.decide().target
+        if target is None:
+            return None
+        prepared = self.attempts.prepare(x, target)
+        if prepared.same:
+            return None
         body = msgspec.json.encode(x.dialect.count_body(estimate_tokens(len(prepared.body))))
-        x.trail.note("dispatch", "estimated", target=f"{prepared.site.name}/{prepared.target.model}")
+        x.trail.note("dispatch", "estimated", target=target.name)
         x.target_edits = ["estimated"]
+        prepared.same = True
         row = AttemptRow(
             id="", request_id=x.id, number=0, at=x.at, provider="", target="", dialect="", credential="", outcome="done"
         )
-        prepared.same = True
         return Served(
             prepared=prepared,
-            frames=Frames(Local(body), Unread(), "whole", self._splitters),
+            frames=Frames(Local(body), Unread(), "whole", self.attempts.splitters),
             held=[],
             meter=Free(0),
             row=row,
-            began=now,
             undo=None,
             headers=[],
+            end=lambda outcome, error, ended: None,
+            again=run.again,
         )
 
-    def _keep(self, x: Exchange) -> None:
-        try:
-            self._spool.keep(x.id)
-        except OSError as error:
-            raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
 
-    def _open_row(self, x: Exchange, prepared: Prepared) -> AttemptRow:
-        assert x.identity is not None and x.head is not None
-        site, target = prepared.site, prepared.target
-        now = clock.wall()
-        row = AttemptRow(
-            id=f"{x.id}.{len(x.attempts) + 1}",
-            request_id=x.id,
-            number=len(x.attempts) + 1,
-            at=now,
-            provider=site.name,
-            target=target.model,
-            dialect=prepared.dialect.name,
-            credential=site.credential.name,
-            outcome="failed",
-        )
-        x.attempts.append(row)
-        opened = Opened(
-            id=x.id,
-            at=now,
-            tenant=x.identity.tenant,
-            key_id=x.identity.key_id,
-            key_name=x.identity.key_name,
-            dialect=x.dialect.name,
-            operation=x.request.operation,
-            model=x.route.alias if x.route else "",
-            stream=x.head.stream,
-            provider=row.provider,
-            target=target.model,
-            credential=site.credential.name,
-            input_estimate=estimate_tokens(len(prepared.body)),
-        )
-        try:
-            self._spool.begin(opened)
-        except OSError as error:
-            raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
-        return row
+class Run:
+    """The attempts of one request."""
 
-    async def _peek(self, x: Exchange, prepared: Prepared, frames: Frames, meter: Meter) -> list[Frame]:
-        """The frames up to and with the first content. A failure told inside the answer before any content is an attempt's
-        failure, not the answer."""
-        held: list[Frame] = []
-        size = 0
-        while True:
-            batch = await frames.read()
-            if not batch:
-                return held
-            held += batch
-            for frame in batch:
-                meter.observe(frame.events)
-                size += len(frame.raw)
-            content = frames.whole or any(has_content(frame.events) for frame in batch)
-            if meter.failed is not None and not any(has_content(frame.events) for frame in held):
-                if not self._last_word(x, prepared):
-                    raise _told(meter.failed.message, meter.failed.status, meter.failed.code, meter.failed.type)
-                return held
-            if content or size > HELD_LIMIT or frames.decoder.complete:
-                return held
-
-    def _last_word(self, x: Exchange, prepared: Prepared) -> bool:
-        """In the same dialect, with no other target left, the provider's own words about its failure are the answer."""
+    def __init__(self, dispatch: Dispatch, x: Exchange) -> None:
         assert x.route is not None
-        return prepared.same and len(x.attempts) >= len(x.route.targets)
+        self.x = x
+        self.route = x.route
+        self.policy = x.route.policy
+        self.tried: list[Try] = []
+        self._dispatch = dispatch
+        self._outlook = Outlook(x, dispatch.known, clock.mono())
+        self._standing = dispatch.known.standings.route(x.route.alias)
+        self._until = None if self.policy.timeout is None else x.t0 / 1e9 + self.policy.timeout
+        self._so_far = ""
+        self._serving: RouteTarget | None = None
 
-    def _failed(self, row: AttemptRow, error: UpstreamError, meter: Meter, began: int) -> None:
-        row.error = error.code
-        row.status = error.status if isinstance(error, UpstreamRefused) else row.status
-        close_row(row, meter, began, "failed", ended=False)
-        if isinstance(error, UpstreamRefused) and meter.usage is None:
-            row.usage = None  # an error reply is not billed
-            row.estimated = False
-            row.cost = 0
+    # ------------------------------------------------------------------ the loop
 
-    # ------------------------------------------------------------------ render
+    def turn(self) -> None:
+        """The route has one more request. (Explain has none.)"""
+        self._standing.turn += 1
 
-    def render(self, x: Exchange, served: Served, filtered: bool) -> Render:
-        """How this answer is shown to this client."""
-        assert x.head is not None
-        frames = served.frames
-        client_whole = not x.head.stream
-        same_form = frames.whole == client_whole and (client_whole or frames.framing == x.request.framing)
-        render: Render
-        if served.prepared.same and same_form:
-            hide = not x.head.include_usage
-            render = Patched(hide) if filtered else Verbatim(hide)
+    def decide(self, more: Try | None = None) -> Decision:
+        tried = self.tried if more is None else [*self.tried, more]
+        return decide(self.route, tried, self._outlook, clock.mono(), clock.draw())
+
+    async def next(self) -> Served:
+        while True:
+            decision = self.decide()
+            target = decision.target
+            if target is None:
+                raise self._given_up(decision)
+            if len(self.route.targets) > 1 or decision.again:
+                passed = {other.name: why for other, why in decision.passed}
+                self.x.trail.note("dispatch", "chosen", target=target.name, why=decision.why, passed=passed)
+            prepared = self._prepared(target)
+            if prepared is None:
+                continue
+            lease = await self._lease(decision, target)
+            made = await self._tried(prepared, lease) if self._hedge() is None else await self._raced(prepared, lease)
+            if made is not None and await self._will_do(made):
+                return self._served(made)
+
+    async def again(self, error: UpstreamError, so_far: str) -> Served:
+        """Another answer in place of the served one, which broke off; behind the text that the caller has seen."""
+        assert self._serving is not None
+        self.tried.append(Try(self._serving, error))
+        self._so_far = so_far
+        return await self.next()
+
+    def _prepared(self, target: RouteTarget) -> Prepared | None:
+        """What goes to this target; None where it cannot carry the request."""
+        prepare = self._dispatch.attempts.prepare
+        try:
+            return prepare(self.x, target) if not self._so_far else prepare.continued(self.x, target, self._so_far)
+        except BadRequest as refusal:
+            self.tried.append(Try(target, refusal))
+            self.x.trail.note("dispatch", "skipped", target=target.name, why=refusal.code)
+            return None
+
+    async def _lease(self, decision: Decision, target: RouteTarget) -> Lease:
+        """A place at the target, after the pause that the plan asks for. Raises Unavailable when its queue is full or slow."""
+        standing = self._dispatch.known.standings.of(target)
+        if decision.wait:
+            if self._until is not None and clock.mono() + decision.wait >= self._until:
+                raise self._given_up(decision)
+            self.x.trail.note("dispatch", "waits", target=target.name, seconds=round(decision.wait, 3))
+            await asyncio.sleep(decision.wait)
+        if decision.again:
+            standing.budget.take(clock.mono())
         else:
-            ask = self.ask(x, served.prepared.prompt)
-            render = Folded(x.dialect, ask) if client_whole else Encoded(x.dialect.encoder(ask))
-        return Aliased(render, x.route.alias) if x.route is not None and x.route.answer_alias else render
+            standing.budget.deposit(clock.mono())
+        if not standing.gate.try_enter():
+            priority = self.x.identity.priority if self.x.identity is not None else 0
+            await standing.gate.enter(priority, self._left(QUEUE_SECONDS))
+        now = clock.mono()
+        token = standing.breaker.admit(now)
+        return Lease(standing, 0 if token is None else token, now)
 
-    def ask(self, x: Exchange, prompt: Prompt | None = None) -> Ask:
-        return Ask(
-            id=x.id,
-            model=x.route.alias if x.route else x.request.model,
-            created=int(x.at),
-            stream=bool(x.head and x.head.stream),
-            framing="whole"
-            if not (x.head and x.head.stream)
-            else "json-array"
-            if x.request.framing == "json-array"
-            else "sse",
-            include_usage=x.head.include_usage if x.head else True,
-            prompt=prompt,
+    def _left(self, seconds: float) -> float:
+        return seconds if self._until is None else max(0.0, min(seconds, self._until - clock.mono()))
+
+    def _terms(self, target: RouteTarget) -> Terms:
+        return Terms(
+            whole=self.policy.check is not None and self._more(target, DraftRejected("")),
+            last=lambda error: not self._more(target, error),
+            filtered=any(other.purpose == "filter" for other in self.route.targets),
+            until=self._until,
         )
 
+    def _more(self, target: RouteTarget, error: UpstreamError) -> bool:
+        """Whether somebody else would be asked if this target failed so."""
+        return self.decide(Try(target, error)).target is not None
 
-def close_row(row: AttemptRow, meter: Meter, began: int, outcome: Outcome, *, ended: bool) -> None:
-    """The attempt is over: its usage, final or estimated."""
-    row.outcome = outcome
-    row.total_us = (clock.mono_ns() - began) // 1000
-    usage = meter.result(ended)
-    row.usage = usage
-    row.estimated = usage is not None and usage.estimated
+    async def _tried(self, prepared: Prepared, lease: Lease) -> Attempt | None:
+        try:
+            return await self._dispatch.attempts(self.x, prepared, lease, self._terms(prepared.target))
+        except UpstreamError as error:
+            self.tried.append(Try(prepared.target, error))
+            return None
+
+    async def _will_do(self, made: Attempt) -> bool:
+        """A cascade's draft is judged, if somebody better is left to ask."""
+        target = made.prepared.target
+        if self.policy.check is None or not self._more(target, DraftRejected("")):
+            return True
+        try:
+            why = await self._dispatch.judge(self.x, made)
+        except BaseException:
+            made.end("abandoned", None, False)
+            raise
+        if why is None:
+            self.x.trail.note("dispatch", "draft accepted", target=target.name)
+            return True
+        made.end("done", None, True)
+        self.x.trail.note("dispatch", "escalated", target=target.name, why=why)
+        self.tried.append(Try(target, DraftRejected(why)))
+        return False
+
+    def _served(self, made: Attempt) -> Served:
+        x, prepared = self.x, made.prepared
+        assert made.frames is not None
+        x.first_ns = clock.mono_ns()
+        x.served = made.row
+        x.losses = prepared.losses
+        x.target_edits = prepared.edits
+        x.trail.note("dispatch", "committed", target=made.name, attempt=made.row.number, edits=prepared.edits)
+        self._serving = prepared.target
+        self._standing.answered((made.row.first_us or 0) / 1e6)
+        if self.policy.strategy.costs:
+            self._dispatch.known.warmth.used(self._outlook.beginnings, made.name, clock.mono())
+        return Served(
+            prepared=prepared,
+            frames=made.frames,
+            held=made.held,
+            meter=made.meter,
+            row=made.row,
+            undo=Undo(prepared.written) if prepared.written is not None else None,
+            headers=made.frames.response.headers,
+            end=made.end,
+            again=self.again,
+        )
+
+    def _given_up(self, decision: Decision) -> HeadgateError:
+        self.x.trail.note(
+            "dispatch", "gave up", why=decision.why, passed={other.name: why for other, why in decision.passed}
+        )
+        failures = [t.failure for t in self.tried if isinstance(t.failure, UpstreamError)]
+        if failures:
+            if failures[-1].retry_after is None:
+                failures[-1].retry_after = decision.soon
+            return failures[-1]
+        if self.tried:
+            return self.tried[0].failure
+        if decision.target is not None:
+            return too_late()
+        if decision.limited:
+            return Limited("the providers' rate limits are used up", retry_after=decision.soon)
+        if decision.soon is not None:
+            return Unavailable(
+                "no target can take the request now: too many of their last calls failed",
+                code="no_target_available",
+                retry_after=max(1.0, decision.soon),
+            )
+        whys = "; ".join(f"{other.name} {why}" for other, why in decision.passed if not other.purpose)
+        return BadRequest(f"no target of this model can serve the request: {whys}", code="no_capable_target")
+
+    # ------------------------------------------------------------------ hedging
+
+    def _hedge(self) -> float | None:
+        """After how many seconds a second target may start; None: none does."""
+        terms = self.policy.hedge
+        if terms is None or (self.x.head is not None and self.x.head.state):
+            return None
+        after = terms.after if terms.after is not None else self._standing.p95()
+        return after if after is not None and self._standing.may_hedge(terms.share) else None
+
+    async def _raced(self, prepared: Prepared, lease: Lease) -> Attempt | None:
+        """The first of two attempts that commits; None when all failed."""
+        running = {tasks.spawn(self._tried(prepared, lease), "attempt"): lease}
+        winner: asyncio.Task[Attempt | None] | None = None
+        after = self._hedge()
+        try:
+            await asyncio.wait(running, timeout=after)
+            if any(not task.done() for task in running) and (second := await self._second(prepared.target)) is not None:
+                running[tasks.spawn(self._tried(*second), "hedge")] = second[1]
+            waiting = set(running)
+            while waiting and winner is None:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                winner = next((task for task in done if task.result() is not None), None)
+            return winner.result() if winner is not None else None
+        finally:
+            for task, place in running.items():
+                if task is winner:
+                    continue
+                await tasks.cancel(task)
+                place.end(clock.mono(), None, True)
+                lost = None if task.cancelled() or task.exception() is not None else task.result()
+                if lost is not None:
+                    lost.end("abandoned", None, False)
+
+    async def _second(self, first: RouteTarget) -> tuple[Prepared, Lease] | None:
+        """Another target to start beside one that is slow, if one can take it at once."""
+        decision = self.decide(Try(first, UpstreamTimeout("slow to begin")))
+        target = decision.target
+        if target is None or decision.again or decision.queue or decision.wait:
+            return None
+        prepared = self._prepared(target)
+        if prepared is None:
+            return None
+        self._standing.hedges += 1
+        self.x.trail.note("dispatch", "hedged", target=target.name, beside=first.name)
+        return prepared, await self._lease(decision, target)
 
 
-def _asked(prepared: Prepared, x: Exchange) -> str:
-    return "json-array" if prepared.same and x.request.framing == "json-array" else "sse"
+class DraftRejected(UpstreamError):
+    """A cascade's draft that did not pass its check: not a fault of the target's, and another one is asked."""
 
-
-def _told(message: str, status: int, code: str, kind: str) -> UpstreamRefused:
-    """A failure told inside an answer with status 200."""
-    status = status if status >= 400 else 502
-    return UpstreamRefused(
-        message, status=status, code=code or None, type=kind, retryable=status >= 500 or status == 429
-    )
-
-
-_IDS = (b"x-request-id", b"request-id", b"x-goog-request-id", b"apim-request-id")
-
-
-def _upstream_id(headers: Headers) -> str:
-    for name in _IDS:
-        value = header(headers, name)
-        if value:
-            return value[:128].decode("latin-1")
-    return ""
+    code = "draft_rejected"
+    retryable = False

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from headgate import clock
+from headgate.dispatch import Run
 from headgate.errors import BadRequest, HeadgateError
 from headgate.http.ingress import Ingress
 from headgate.meter import estimate_tokens
@@ -65,7 +66,7 @@ async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: 
     targets: list[dict[str, Any]] = []
     try:
         await ingress.pipeline.decide(x)
-        targets = [_target(ingress, x, number, price) for number in range(len(x.route.targets if x.route else ()))]
+        targets = _targets(ingress, x, price)
     except HeadgateError as error:
         refusal = error
         x.trail.note("refused", error.code, status=error.status, message=error.message)
@@ -80,6 +81,21 @@ async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: 
         "trail": x.trail.full(),
         "targets": targets,
     }
+
+
+def _targets(ingress: Ingress, x: Exchange, price: Price) -> list[dict[str, Any]]:
+    """Every target of the route: what it would be sent, and why it would be asked first, or not."""
+    assert x.route is not None
+    decision = Run(ingress.pipeline.dispatch, x).decide()
+    whys = dict(decision.passed)
+    if decision.target is None:
+        x.trail.note("dispatch", "nobody is asked", why=decision.why)
+    return [
+        _target(ingress, x, number, price)
+        | {"chosen": target == decision.target}
+        | {"why": decision.why if target == decision.target else whys.get(target, "")}
+        for number, target in enumerate(x.route.targets)
+    ]
 
 
 def _target(ingress: Ingress, x: Exchange, number: int, price: Price) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
+from headgate import answer
+from headgate.attempt import Served
 from headgate.dialects.memo import Remember
 from headgate.dialects.render import Render
-from headgate.dispatch import Dispatch, Served, close_row
+from headgate.dispatch import Dispatch
 from headgate.errors import HeadgateError, Internal, Refused, Unavailable, UpstreamRefused
 from headgate.model.events import Event, Frame
 from headgate.model.exchange import Exchange
@@ -100,7 +102,7 @@ class Flow:
         self._frames = served.frames
         self._pending: list[Frame] = served.held
         self._filters: list[Filter] = pipeline.filters(x)
-        self._render: Render = pipeline.dispatch.render(x, served, filtered=bool(self._filters))
+        self._render: Render = answer.render(x, served, filtered=bool(self._filters))
         self._remember = Remember() if served.undo is not None else None
         self._withheld = b""
         self._shown = False
@@ -228,7 +230,7 @@ class Flow:
         self._close(outcome_of(error), ended=False, status=self.status if self._shown else error.status)
         if not self._shown:
             raise error
-        return self.x.dialect.error_frame(error, self._pipeline.dispatch.ask(self.x), self._render.last)
+        return self.x.dialect.error_frame(error, answer.ask(self.x), self._render.last)
 
     def interrupt(self, error: HeadgateError) -> bytes:
         """We end the answer: its last bytes, which say so; b"" if it is over. Raises `error` where nothing was shown."""
@@ -245,7 +247,7 @@ class Flow:
         for filter_ in self._filters:
             filter_.end()
         served = self._served
-        close_row(served.row, served.meter, served.began, outcome, ended=ended or self._frames.decoder.complete)
+        served.end(outcome, self.x.error, ended or self._frames.decoder.complete)
         finish(self.x, self._pipeline.ends, outcome, status)
 
 

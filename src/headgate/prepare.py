@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from headgate.dialects import carrier, splice
 from headgate.dialects.base import Accepts, Dialect, Target, Written
 from headgate.errors import BadRequest, NotFound
+from headgate.model.ability import Abilities
 from headgate.model.exchange import Exchange
-from headgate.model.prompt import Loss, Prompt
+from headgate.model.prompt import Loss, Message, Prompt, Text
 from headgate.model.route import RouteTarget
 from headgate.net import Call, Fetch, Headers
 from headgate.providers.base import Endpoint, Site
@@ -59,8 +60,8 @@ class Prepared(Struct, kw_only=True):
 
 
 class Prepare:
-    """`max_output(site, model)`: a model's own cap, for dialects that demand one. `restore` puts back what the client's
-    dialect had no slot for."""
+    """`abilities(site, model)`: what is known of a model, for dialects that demand an output cap or tell a model how to
+    think. `restore` puts back what the client's dialect had no slot for."""
 
     def __init__(
         self,
@@ -68,13 +69,13 @@ class Prepare:
         sites: Mapping[str, Site],
         dialects: Mapping[str, Dialect],
         fetch: Fetch,
-        max_output: Callable[[str, str], int | None],
+        abilities: Callable[[str, str], Abilities | None],
         restore: Callable[[str, Prompt], None],
     ) -> None:
         self.sites = sites
         self._dialects = dialects
         self._fetch = fetch
-        self._max_output = max_output
+        self._abilities = abilities
         self._restore = restore
         self._ways: dict[tuple[object, ...], Way] = {}
 
@@ -107,6 +108,14 @@ class Prepare:
             way=way,
         )
 
+    def continued(self, x: Exchange, target: RouteTarget, so_far: str) -> Prepared:
+        """What makes this target go on behind the text that an answer had when it broke off. Raises BadRequest where it would begin
+        another answer instead."""
+        way = self.way(x, target)
+        if not way.goal.accepts.prefill:
+            raise BadRequest(f"{target.name} does not go on with a text", code="cannot_continue")
+        return self._cross(x, target, way, so_far)
+
     def way(self, x: Exchange, target: RouteTarget) -> Way:
         """All that is the same for every request of this client dialect to this target."""
         key = (target, x.dialect.name, x.request.operation, bool(x.head and x.head.stream), x.request.framing)
@@ -127,11 +136,14 @@ class Prepare:
         accepts = endpoint.accepts
         if same and accepts.verbatim:
             accepts = Accepts(stream_usage=accepts.stream_usage)
+        known = self._abilities(site.name, target.model) or Abilities()
+        if known.thinking is not None:
+            accepts = replace(accepts, thinking=known.thinking)
         goal = Target(
             model=target.model,
             provider=site.provider.name,
             accepts=accepts,
-            default_max_tokens=self._max_output(site.name, target.model) or DEFAULT_CAP,
+            default_max_tokens=known.max_output or DEFAULT_CAP,
         )
         operation, stream = x.request.operation, bool(x.head and x.head.stream)
         path = ""
@@ -155,13 +167,15 @@ class Prepare:
             ),
         )
 
-    def _cross(self, x: Exchange, target: RouteTarget, way: Way) -> Prepared:
+    def _cross(self, x: Exchange, target: RouteTarget, way: Way, so_far: str = "") -> Prepared:
         site, dialect, goal = way.site, way.dialect, way.goal
         assert x.head is not None and x.identity is not None and x.route is not None
         prompt = x.dialect.read(x.request_json())
         prompt.model = target.model
         prompt.stream = x.head.stream
         self._restore(x.identity.tenant, prompt)
+        if so_far:
+            prompt.messages.append(Message(role="assistant", parts=[Text(text=so_far)]))
         written = dialect.write(prompt, goal)
         if written.losses and (x.route.strict or x.request.header(b"x-headgate-strict").lower() == b"true"):
             named = sorted({loss.what for loss in written.losses})

@@ -17,12 +17,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from headgate import __version__, clock
+from headgate.attempt import Attempts
+from headgate.cascade import judge
 from headgate.catalog import Catalog, Model
 from headgate.config.provision import Plan
 from headgate.config.schema import Config
 from headgate.dialects import anthropic_messages, gemini, openai_chat, openai_completions, openai_responses
 from headgate.dialects.base import Dialect, ModelCard
 from headgate.dialects.json_array import Parser as JsonArrayParser
+from headgate.dialects.needs import needs_of
 from headgate.dialects.sse import Parser as SseParser
 from headgate.dispatch import Dispatch
 from headgate.guards.pattern import compile as compile_guards
@@ -32,7 +35,9 @@ from headgate.http.ingress import Bounds, Ingress
 from headgate.http.opaque import Opaque
 from headgate.http.service import Service, explain_handler
 from headgate.http1 import Pool
+from headgate.model.ability import Abilities, Needs
 from headgate.model.prompt import Prompt
+from headgate.model.route import RouteTarget
 from headgate.model.usage import Usage
 from headgate.net import Call, Fetch, Headers, Open, Origin, Response
 from headgate.pipeline import Pipeline
@@ -40,7 +45,12 @@ from headgate.prepare import Prepare
 from headgate.providers import demo
 from headgate.providers.base import Site
 from headgate.providers.egress import proxy_for
+from headgate.routing.affinity import Warmth
+from headgate.routing.outlook import Knowledge
+from headgate.routing.shares import session_of
+from headgate.routing.standing import Standings
 from headgate.stages.account import Account
+from headgate.stages.admit import Admit, Capacity
 from headgate.stages.audit import Audit
 from headgate.stages.authenticate import Authenticate
 from headgate.stages.guard_input import GuardInput
@@ -73,6 +83,9 @@ class Resources(Struct, frozen=True, kw_only=True, eq=False):
     pepper: bytes
     ledger: Ledger
     spool: Spool
+    standings: Standings
+    warmth: Warmth
+    capacity: Capacity
     directory: Directory
     objects: Objects
     pool: Pool
@@ -106,9 +119,14 @@ class Offering:
             return None
         return self._catalog.find(known.provider.catalog or known.provider.name, model, at, site)
 
-    def max_output(self, site: str, model: str) -> int | None:
+    def abilities(self, site: str, model: str) -> Abilities | None:
         found = self._model(site, model, clock.wall())
-        return found.max_output if found is not None else None
+        return found.abilities if found is not None else None
+
+    def able(self, target: RouteTarget) -> Abilities | None:
+        """What a target can do: the config's word before the catalog's."""
+        known = self.abilities(target.site, target.model)
+        return known if target.abilities is None else target.abilities.over(known)
 
     def known(self, site: str, model: str) -> bool:
         if self._sites[site].provider is demo.PROVIDER:
@@ -143,11 +161,20 @@ class Snapshot:
         self.plan = plan
         self.offering = Offering(plan.sites, resources.catalog.overlay(plan.config.prices))
         self.models = Models(
-            aliases=plan.aliases, sites=list(plan.sites), known=self.offering.known, listed=self.offering.listed
+            aliases=plan.aliases,
+            sites=plan.names,
+            known=self.offering.known,
+            listed=self.offering.listed,
+            at=plan.at,
         )
         self._open = _open(resources.pool)
         self._fetch = _fetch(resources.pool, resources.environment)
-        self._resolve = Resolve(self.models, resources.objects)
+        self._resolve = Resolve(
+            self.models,
+            resources.objects,
+            {name: frozenset(tenant.regions) for name, tenant in plan.config.tenants.items()},
+        )
+        self._admit = Admit(resources.capacity, plan.config.server.queue_timeout)
         self.ingress = self._ingress(resources, self._pipeline(resources))
 
     @property
@@ -162,6 +189,7 @@ class Snapshot:
             Audit(self._observers(resources)),
             Account(resources.spool, self.offering.price, resources.objects),
             Authenticate(resources.directory, lambda key: keys.digest(pepper, key), keys.well_formed),
+            self._admit,
             self._resolve,
             GuardInput(patterns),
             GuardOutput(patterns),
@@ -170,11 +198,19 @@ class Snapshot:
             sites=self.plan.sites,
             dialects=DIALECTS,
             fetch=self._fetch,
-            max_output=self.offering.max_output,
+            abilities=self.offering.abilities,
             restore=resources.restore,
         )
-        dispatch = Dispatch(prepare=prepare, splitters=SPLITTERS, open_=self._open, spool=resources.spool)
-        return Pipeline(stages, dispatch, resources.remember)
+        attempts = Attempts(prepare=prepare, splitters=SPLITTERS, open_=self._open, spool=resources.spool)
+        known = Knowledge(
+            standings=resources.standings,
+            warmth=resources.warmth,
+            needs=lambda x: needs_of(x.dialect, x.head) if x.head is not None else Needs(),
+            abilities=self.offering.able,
+            price=self.offering.price,
+            session=session_of,
+        )
+        return Pipeline(stages, Dispatch(attempts=attempts, known=known, judge=judge), resources.remember)
 
     def _observers(self, resources: Resources) -> tuple[Observer, ...]:
         telemetry = self.plan.config.telemetry
@@ -198,6 +234,7 @@ class Snapshot:
             objects=resources.objects,
             spool=resources.spool,
             resolve=self._resolve,
+            admit=self._admit,
         )
         return Ingress(
             pipeline=pipeline,

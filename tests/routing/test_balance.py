@@ -66,49 +66,49 @@ def test_each_strategy_compares_what_it_is_named_for(
     strategy: Strategy, candidates: list[Candidate], index: int, why: str
 ) -> None:
     choice = strategy.choose(candidates, asking())
-    assert choice.index == index
+    assert choice.at == index
     assert why in choice.why
 
 
 def test_weights_are_shares_of_the_draw() -> None:
     candidates = some(weight=[3, 1, None])
-    drawn = Counter(Weighted().choose(candidates, asking(draw=draw / 1000)).index for draw in range(1000))
+    drawn = Counter(Weighted().choose(candidates, asking(draw=draw / 1000)).at for draw in range(1000))
     assert drawn == {0: 600, 1: 200, 2: 200}
 
 
 def test_turns_go_round() -> None:
     candidates = some(inflight=[0, 0, 0])
-    assert [RoundRobin().choose(candidates, asking(turn)).index for turn in range(6)] == [0, 1, 2, 0, 1, 2]
+    assert [RoundRobin().choose(candidates, asking(turn)).at for turn in range(6)] == [0, 1, 2, 0, 1, 2]
 
 
 def test_the_fastest_strategy_measures_the_others_anew_now_and_then() -> None:
     """A target that was slow once is seen to have recovered: one request in twenty goes by chance."""
     candidates = some(first=[0.1, 5.0])
-    chosen = [Fastest().choose(candidates, asking(turn, draw=0.9)).index for turn in range(200)]
+    chosen = [Fastest().choose(candidates, asking(turn, draw=0.9)).at for turn in range(200)]
     assert chosen.count(1) == 10
 
 
 def test_equals_are_parted_by_chance() -> None:
     candidates = some(inflight=[2, 2, 2])
-    assert {LeastBusy().choose(candidates, asking(draw=draw)).index for draw in (0.0, 0.4, 0.99)} == {0, 1, 2}
+    assert {LeastBusy().choose(candidates, asking(draw=draw)).at for draw in (0.0, 0.4, 0.99)} == {0, 1, 2}
 
 
 @given(st.lists(st.text(min_size=1), min_size=30, max_size=60, unique=True))
 def test_a_session_stays_and_only_those_of_a_lost_target_move(sessions: list[str]) -> None:
     sticky = Sticky(otherwise=Weighted())
     whole = some(inflight=[0, 0, 0])
-    at = {session: sticky.choose(whole, asking(session=session)).index for session in sessions}
-    assert at == {session: sticky.choose(whole, asking(session=session, draw=0.1)).index for session in sessions}
+    at = {session: sticky.choose(whole, asking(session=session)).at for session in sessions}
+    assert at == {session: sticky.choose(whole, asking(session=session, draw=0.1)).at for session in sessions}
     left = whole[:2]
     for session in sessions:
-        moved = sticky.choose(left, asking(session=session)).index
+        moved = sticky.choose(left, asking(session=session)).at
         assert at[session] == 2 or moved == at[session]
 
 
 def test_sessions_are_shared_out_by_weight() -> None:
     candidates = some(weight=[3, 1])
     sticky = Sticky(otherwise=Weighted())
-    at = Counter(sticky.choose(candidates, asking(session=f"s{number}")).index for number in range(4000))
+    at = Counter(sticky.choose(candidates, asking(session=f"s{number}")).at for number in range(4000))
     assert 2850 < at[0] < 3150
 
 
@@ -140,7 +140,7 @@ def test_a_choice_is_always_one_of_them_and_the_same_again(
 ) -> None:
     asked = asking(turn, draw, session)
     choice = strategy.choose(candidates, asked)
-    assert 0 <= choice.index < len(candidates)
+    assert 0 <= choice.at < len(candidates)
     assert choice.why
     assert strategy.choose(candidates, asked) == choice
 

@@ -68,7 +68,9 @@ def _text(told: dict[str, Any]) -> str:
         )
         lines.append(f"  {note['stage']}: {note['verdict']}{f' ({detail})' if detail else ''}")
     for target in told["targets"]:
-        lines.append(f"{target['order']}. {target['provider']}/{target['model']}")
+        mark = "-> " if target.get("chosen") else ""
+        why = f": {target['why']}" if target.get("why") else ""
+        lines.append(f"{target['order']}. {mark}{target['provider']}/{target['model']}{why}")
         if "refused" in target:
             lines.append(f"   cannot take it: {target['refused']}")
             continue

@@ -65,7 +65,7 @@ class Retry(Section, frozen=True, kw_only=True):
     most: Annotated[int, Meta(ge=1, le=50), "How many attempts one request makes at all its targets together."] = 6
     base: Annotated[Seconds, "The longest first pause; it doubles each time, and chance takes a part of it."] = 0.25
     cap: Annotated[Seconds, "The longest pause of our own."] = 8.0
-    most_wait: Annotated[Seconds, "The longest pause a provider's Retry-After can ask for; else it has failed."] = 20.0
+    most_wait: Annotated[Seconds, "The longest pause a provider's Retry-After can ask for; else it has failed."] = 5.0
 
 
 class Hedge(Section, frozen=True, kw_only=True):
@@ -156,7 +156,9 @@ class Model(Section, frozen=True, kw_only=True):
     regions: Annotated[
         tuple[Region, ...], "Only targets of these regions, whatever happens; any where none is given."
     ] = ()
-    retry: Annotated[Retry, "What is done when an attempt fails before its answer began."] = Retry()
+    retry: Annotated[
+        Retry | None, "What is done when an attempt fails before its answer began; the config's own `retry` if not given."
+    ] = None
     hedge: Annotated[Hedge | None, "Start a second target when the first is slow; the first to answer wins."] = None
     midstream: Annotated[
         Literal["error", "restart", "continue"],

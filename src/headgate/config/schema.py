@@ -19,7 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, field
 
 from headgate.config import forms
-from headgate.config.routes import Model
+from headgate.config.routes import Model, Retry
 from headgate.config.secrets import Secret
 from headgate.config.section import (
     Bytes,
@@ -58,6 +58,13 @@ class Server(Section, frozen=True, kw_only=True):
     body_timeout: Annotated[Seconds, "How long a client may pause within its request body."] = 60.0
     drain: Annotated[Seconds, "How long requests under way may take when the gateway is told to stop."] = 30.0
     explain: Annotated[bool, "Offer the dry run to keys of scope `explain`."] = True
+    max_concurrent: Annotated[
+        int, Meta(ge=1, le=1_000_000), "Requests under way at once; fewer are let in while the gateway itself lags."
+    ] = 2000
+    queue: Annotated[
+        int, Meta(ge=0, le=1_000_000), "Requests that may wait for that; of more, the lowest priority gets 503."
+    ] = 1000
+    queue_timeout: Annotated[Seconds, "How long one waits."] = 10.0
 
 
 class Timeouts(Section, frozen=True, kw_only=True):
@@ -124,6 +131,12 @@ class Key(Section, frozen=True, kw_only=True):
     models: Annotated[tuple[ModelPattern, ...], "What it may use; all where none is given."] = ()
     scopes: Annotated[tuple[Literal["trail", "admin", "explain"], ...], "What else it may do."] = ()
     expires: Annotated[float | None, forms.MOMENT, "From when it is void."] = None
+    priority: Annotated[
+        int,
+        Meta(ge=0, le=9),
+        "Where there is not room for all, the highest is served first and the lowest refused first. The header"
+        " x-headgate-priority lowers it for one request.",
+    ] = 5
     regions: Annotated[
         tuple[Region, ...], "Its requests go to targets of these regions only; any where none is given."
     ] = ()
@@ -193,6 +206,7 @@ class Config(Section, frozen=True, kw_only=True):
         'Names of your own for models, and where they go; "*" at the end of one stands for any rest.',
     ] = field(default_factory=dict)
     keys: Annotated[tuple[Key, ...], "Keys declared here: elsewhere they are read-only."] = ()
+    retry: Annotated[Retry, "What is done when an attempt fails before its answer began."] = Retry()
     tenants: Annotated[dict[Annotated[str, forms.TEXT], Tenant], "What holds for all keys of a tenant."] = field(
         default_factory=dict
     )

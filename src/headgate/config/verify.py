@@ -15,8 +15,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from headgate.config import switching
 from headgate.config.load import ConfigErrors, Loaded
-from headgate.config.provision import plan
+from headgate.config.provision import condition, plan
 from headgate.config.schema import Config
 from headgate.errors import ConfigError
 from headgate.guards.pattern import compile as compile_guards
@@ -41,10 +42,11 @@ def verify(loaded: Loaded, variables: Mapping[str, str]) -> tuple[Mapping[str, S
             sites.setdefault(site.name, site)
         warnings += skipped
     sites = {**_alone(loaded.config, {}, variables), **sites}
-    errors += [*_targets(loaded, sites), *_guards(loaded)]
+    errors += [*_targets(loaded, sites), *_switches(loaded, sites), *_guards(loaded)]
     if errors:
         raise ConfigErrors(sorted(errors, key=_place))
-    return sites, [*warnings, *_unused(loaded, sites)]
+    told = [loaded.error(*fault) for fault in switching.regions(loaded.config)]
+    return sites, [*warnings, *told, *_unused(loaded, sites)]
 
 
 def _place(error: ConfigError) -> tuple[int, ...]:
@@ -102,6 +104,19 @@ def _missing(name: str, sites: Mapping[str, Site]) -> str:
         variables = " or ".join(known[name].env)
         return "add it under `providers`" + (f", or set {variables}" if variables else "")
     return _nearest(name, sites) or f"configured: {', '.join(sites)}"
+
+
+def _switches(loaded: Loaded, sites: Mapping[str, Site]) -> Iterator[ConfigError]:
+    """Rules, canaries, tiers. A model at a provider that could not be built is told already."""
+    config = loaded.config
+    for fault in (*switching.faults(config), *switching.unknown(config, {*sites, *config.providers})):
+        yield loaded.error(*fault)
+    for name, model in config.models.items():
+        for index, rule in enumerate(model.rules):
+            try:
+                condition(f"models.{name}.rules[{index}].when", rule)
+            except ConfigError as error:
+                yield loaded.error(error.where, error.message, error.hint)
 
 
 # guards, files

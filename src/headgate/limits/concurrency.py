@@ -44,12 +44,12 @@ class AdaptiveTerms(Struct, frozen=True, kw_only=True):
     creep: float = 0.1
     """Growth of a used limit in a window, right after a cut: a part of the limit, at least one."""
     share: float = 0.1
-    """Of a window's results: so many told of overload cut. At least `SIGNALS`, whatever the share."""
+    """Of a window's results: so many that tell of overload cut the limit, and `signals` at least."""
+    signals: int = 5
     memory: float = 10.0
     """Seconds since the cut in which that growth doubles, and so on up to a doubling of the limit."""
 
 
-SIGNALS = 5
 FULL = 0.9
 """The part of the limit that counts as all of it."""
 HELPED = 0.7
@@ -122,7 +122,7 @@ class Adaptive:
             self._peak = inflight
         if overloaded:
             self._overloads += 1
-            if self._overloads >= SIGNALS and self._overloads >= self.terms.share * self._results:
+            if self._overloads >= self.terms.signals and self._overloads >= self.terms.share * self._results:
                 self._trial.clear()
                 self._shrink(now, self.terms.backoff)
                 return

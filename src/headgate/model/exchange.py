@@ -72,9 +72,15 @@ class Exchange(Struct, kw_only=True, eq=False):
     """The request's JSON, parsed when a stage or a crossing first needs it, guards' edits included."""
     edits: list[Edit] = field(default_factory=list)
     identity: Identity | None = None
+    priority: int = 0
+    """0 to 9: the key's, unless the request lowered it."""
+    admitted: bool = False
+    """It has a slot of the gateway's capacity."""
     route: Route | None = None
     findings: list[Any] = field(default_factory=list)
     attempts: list[AttemptRow] = field(default_factory=list)
+    served: AttemptRow | None = None
+    """Of the attempts, the one that the answer comes from."""
     losses: list[Loss] = field(default_factory=list)
     target_edits: list[str] = field(default_factory=list)
     interrupted: HeadgateError | None = None

@@ -15,6 +15,10 @@ class Identity(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
     expires: float | None = None
+    regions: frozenset[str] = frozenset()
+    """Where its requests must stay; any region where none is named. Its tenant may say more."""
+    priority: int = 5
+    """0 to 9: who waits where there is not room for all, and who is shed first (the lowest)."""
 
     def may_use(self, *names: str) -> bool:
         """Whether any of these names of one model (alias, provider/model) is allowed to this key."""

@@ -3,6 +3,8 @@ chosen and what is done when one fails."""
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
@@ -11,7 +13,10 @@ from .ability import Abilities
 
 if TYPE_CHECKING:
     from headgate.routing.policy import Policy
+    from headgate.routing.switch import Switch
 
+HOPS = 4
+"""How many models may send a request on, one to the next, before one serves."""
 Purpose: TypeAlias = Literal["", "context", "filter", "successor"]
 
 
@@ -43,9 +48,17 @@ class Route(Struct, frozen=True, kw_only=True):
 
     alias: str
     targets: tuple[RouteTarget, ...]
-    policy: Policy | None = None
+    policy: Policy
     strict: bool = False
     answer_alias: bool = False
     regions: frozenset[str] = frozenset()
     sunset: str = ""
     """From when (YYYY-MM-DD) the model is not served any more: told in `Deprecation` and `Sunset` headers."""
+    switch: Switch | None = None
+    """What may send a request on to another model, before any target is chosen."""
+
+
+@lru_cache(maxsize=256)
+def sunset_at(day: str) -> float:
+    """When a sunset day (YYYY-MM-DD) begins in UTC: seconds since the epoch."""
+    return datetime.combine(date.fromisoformat(day), time(), UTC).timestamp()

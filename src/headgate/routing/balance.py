@@ -43,7 +43,7 @@ class Asking(Struct, frozen=True, kw_only=True):
 
 
 class Choice(NamedTuple):
-    index: int
+    at: int
     why: str
 
 
@@ -156,9 +156,9 @@ class Sticky(Struct, frozen=True):
         if not warm.warm:
             return self.otherwise.choose(candidates, asking)
         choice = self.otherwise.choose(candidates, asking)
-        other = candidates[choice.index]
+        other = candidates[choice.at]
         if warm.cost is not None and other.cost is not None and other.cost < warm.cost:
-            return Choice(choice.index, f"{choice.why}; cheaper than the warm cache of {warm.target.name}")
+            return Choice(choice.at, f"{choice.why}; cheaper than the warm cache of {warm.target.name}")
         return Choice(warmest, f"{warm.warm} tokens of the prompt are in its cache")
 
 

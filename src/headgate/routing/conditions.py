@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 LONGEST = 4000
 """Characters of a condition."""
-FUNCTIONS = frozenset(
-    ("size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "type", "has")
-)
+FUNCTIONS = frozenset(("size", "contains", "startsWith", "endsWith", "matches", "int", "double", "string", "has"))
 MACROS = frozenset(("all", "exists", "exists_one", "filter", "map"))
 _PLAIN = frozenset(("true", "false", "null", "in"))
 _ROOTS = frozenset(name.partition(".")[0] for name in WORDS)

@@ -1,42 +1,202 @@
-"""Which target is next. Pure; the dispatcher calls it before the first attempt and after each failure.
+"""Which target is next. Pure; dispatch asks before the first attempt and after each failure, explain asks once.
 
-What may be tried elsewhere is a table of facts about the failure, not of exception types: the caller broke the rule → another
-target would refuse it too; the provider or the way to it broke → the next may do.
+Rules of this file:
+- Out for this request: another region than it must stay in, something the model cannot do. Out for now: breaker, rate limit.
+  Full: as many calls under way as the target takes. Each is said with its reason.
+- Somebody fresh before somebody again: an untried target that can take it now (of the lowest rank, chosen by the strategy), else
+  one that is full (its queue is waited in), else one that failed in a way that may pass, after a pause, if its retry budget
+  has room; else nobody.
+- The caller broke the rule: nobody else is asked, but for the typed fallbacks (context, filter, successor).
+- Waiting is only for what is known to end in time (Retry-After, backoff), never for a breaker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from headgate.errors import HeadgateError, UpstreamError, UpstreamRefused
+from msgspec import Struct
+
+from headgate.errors import BadRequest, HeadgateError, UpstreamError, UpstreamRefused
 from headgate.model.route import Route, RouteTarget
+from headgate.routing.balance import Asking, Candidate
+from headgate.routing.failure import purpose_of
+from headgate.routing.retry import ELSEWHERE, retry_same, wait_for
+from headgate.routing.standing import Standing
 
-ELSEWHERE: frozenset[int] = frozenset(
-    (401, 402, 403, 404, 408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
-)
-"""Statuses of a provider that say something about it (its key, its quota, its load), not about the request."""
+
+class Try(Struct, frozen=True):
+    """An attempt that failed, or a target that cannot carry this request (BadRequest)."""
+
+    target: RouteTarget
+    failure: HeadgateError
 
 
-def next_target(
-    route: Route, tried: Sequence[RouteTarget], failure: HeadgateError | None, draw: float
-) -> RouteTarget | None:
-    """The next target, or None where trying on makes no sense. The first is drawn (`draw` in [0, 1)) among those with weights, if
-    there are any; after that, and without weights, the order of preference decides."""
-    if failure is not None and not may_go_elsewhere(failure):
+class View(Protocol):
+    """What is known of the request's targets. `unfit`: why a target is out for this request, None if it is not."""
+
+    def unfit(self, target: RouteTarget) -> str | None: ...
+
+    def standing(self, target: RouteTarget) -> Standing: ...
+
+    def candidate(self, target: RouteTarget, costs: bool) -> Candidate: ...
+
+    def asking(self, draw: float) -> Asking: ...
+
+
+class Decision(Struct, kw_only=True):
+    """`target` None: nobody is asked any more. `wait`: seconds before it is asked; `queue`: it is full, its gate is waited at;
+    `again`: it was asked before. `passed`: every other target, and why not it. `soon`: seconds until one that is out for now
+    may be asked again; `limited`: rate limits are all that keeps them."""
+
+    target: RouteTarget | None
+    why: str
+    wait: float = 0.0
+    queue: bool = False
+    again: bool = False
+    passed: list[tuple[RouteTarget, str]]
+    soon: float | None = None
+    limited: bool = False
+
+
+def decide(route: Route, tried: Sequence[Try], view: View, now: float, draw: float) -> Decision:
+    failure = tried[-1].failure if tried else None
+    purpose = "" if failure is None else purpose_of(failure)
+    passed: list[tuple[RouteTarget, str]] = []
+    pool = [target for target in route.targets if _meant(target, purpose, passed)]
+    if failure is not None:
+        typed = [target for target in pool if target.purpose]
+        if typed and not any(t.target in typed for t in tried):
+            pool = typed
+        elif not may_go_elsewhere(failure):
+            return Decision(target=None, why="another target would refuse it too", passed=passed)
+        else:
+            pool = [target for target in pool if not target.purpose]
+    fit = []
+    for target in pool:
+        why = view.unfit(target)
+        if why is None:
+            fit.append(target)
+        else:
+            passed.append((target, why))
+    return _among(route, fit, passed, _Round(tried=tried, view=view, now=now, draw=draw))
+
+
+def _meant(target: RouteTarget, purpose: str, passed: list[tuple[RouteTarget, str]]) -> bool:
+    if target.purpose and target.purpose != purpose:
+        passed.append((target, f"only after: {_PURPOSES[target.purpose]}"))
+        return False
+    return True
+
+
+_PURPOSES = {"context": "context window exceeded", "filter": "content filter", "successor": "model gone"}
+
+
+class _Round(Struct, kw_only=True):
+    tried: Sequence[Try]
+    view: View
+    now: float
+    draw: float
+
+
+def _among(route: Route, fit: Sequence[RouteTarget], passed: list[tuple[RouteTarget, str]], round_: _Round) -> Decision:
+    """One of the targets that are fit for the request."""
+    view, now, tried = round_.view, round_.now, round_.tried
+    fresh: list[RouteTarget] = []
+    full: list[RouteTarget] = []
+    soon: float | None = None
+    limited = True
+    asked = {t.target for t in tried}
+    for target in fit:
+        if target in asked:
+            continue
+        standing = view.standing(target)
+        closed = standing.closed(now)
+        if closed is not None:
+            passed.append((target, closed[0]))
+            limited = limited and standing.cold_until > now
+            soon = closed[1] if soon is None else min(soon, closed[1])
+        elif not standing.gate.free:
+            full.append(target)
+        else:
+            fresh.append(target)
+    if len(tried) >= route.policy.retry.most:
+        return Decision(target=None, why=f"{len(tried)} attempts are made", passed=passed, soon=soon)
+    if fresh:
+        passed += [(target, "as many calls under way as it takes") for target in full]
+        return _chosen(route, fresh, passed, round_)
+    if full:
+        decision = _chosen(route, full, passed, round_)
+        decision.queue = True
+        return decision
+    again = _again(route, [target for target in fit if target in asked], round_)
+    if again is not None:
+        again.passed, again.soon = passed, soon
+        return again
+    cold = _cold(route, [target for target in fit if target not in asked], round_)
+    if cold is not None:
+        cold.passed = [pair for pair in passed if pair[0] is not cold.target]
+        return cold
+    why = "every target has failed" if tried else "no target can take it"
+    return Decision(target=None, why=why, passed=passed, soon=soon, limited=limited and soon is not None)
+
+
+def _chosen(
+    route: Route, able: Sequence[RouteTarget], passed: list[tuple[RouteTarget, str]], round_: _Round
+) -> Decision:
+    """By the strategy, among those of the lowest rank."""
+    if len(able) == 1:
+        return Decision(target=able[0], why="the only one that can take it" if passed else "", passed=passed)
+    least = min(target.rank for target in able)
+    ranked = [target for target in able if target.rank == least]
+    passed += [(target, "a fallback") for target in able if target.rank != least]
+    if len(ranked) == 1:
+        index, why = 0, "next in order"
+    else:
+        strategy = route.policy.strategy
+        candidates = [round_.view.candidate(target, strategy.costs) for target in ranked]
+        index, why = strategy.choose(candidates, round_.view.asking(round_.draw))
+    passed += [(target, "not chosen") for number, target in enumerate(ranked) if number != index]
+    return Decision(target=ranked[index], why=why, passed=passed)
+
+
+def _again(route: Route, asked: Sequence[RouteTarget], round_: _Round) -> Decision | None:
+    """The target that failed and may be asked again the soonest."""
+    terms = route.policy.retry
+    best: tuple[float, RouteTarget] | None = None
+    for target in asked:
+        failures = [t.failure for t in round_.tried if t.target == target]
+        if len(failures) >= terms.attempts or not retry_same(failures[-1]).yes:
+            continue
+        standing = round_.view.standing(target)
+        if not standing.breaker.allows(round_.now) or not standing.budget.look(round_.now):
+            continue
+        wait = wait_for(len(failures), failures[-1].retry_after, terms, round_.draw)
+        if wait is not None and (best is None or wait < best[0]):
+            best = (wait, target)
+    if best is None:
         return None
-    if not tried and (total := sum(target.weight or 0 for target in route.targets)):
-        mark = draw * total
-        for target in route.targets:
-            mark -= target.weight or 0
-            if mark < 0:
-                return target
-    for target in route.targets:
-        if target not in tried:
-            return target
-    return None
+    return Decision(target=best[1], why=f"asked again after {best[0]:.2f} s", wait=best[0], again=True, passed=[])
+
+
+def _cold(route: Route, untried: Sequence[RouteTarget], round_: _Round) -> Decision | None:
+    """An untried target whose provider said when it takes calls again, if that is soon enough."""
+    waits = [
+        (standing.cold_until - round_.now, number)
+        for number, target in enumerate(untried)
+        if (standing := round_.view.standing(target)).cold_until > round_.now and standing.breaker.allows(round_.now)
+    ]
+    if not waits:
+        return None
+    wait, number = min(waits)
+    if wait > route.policy.retry.most_wait:
+        return None
+    why = f"its rate limit opens in {wait:.1f} s"
+    return Decision(target=untried[number], why=why, wait=wait, passed=[])
 
 
 def may_go_elsewhere(failure: HeadgateError) -> bool:
+    """Whether another target may do better: the provider or the way to it broke, or this target cannot carry the request."""
     if isinstance(failure, UpstreamRefused):
         return failure.status in ELSEWHERE or failure.retryable
-    return isinstance(failure, UpstreamError)
+    return isinstance(failure, UpstreamError | BadRequest)

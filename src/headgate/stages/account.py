@@ -58,7 +58,7 @@ class Account(Stage):
     def _request(self, x: Exchange, charge: int | None) -> RequestRow:
         identity, request, route = x.identity, x.request, x.route
         assert identity is not None
-        last = x.attempts[-1] if x.attempts else None
+        last = x.served or (x.attempts[-1] if x.attempts else None)
         return RequestRow(
             id=x.id,
             at=x.at,

@@ -1,7 +1,11 @@
-"""Which model the client means, and whether its key may use it.
+"""Which model the client means, whether its key may use it, and which targets may then serve.
 
 A name is, in this order: an alias of the config; a wildcard alias ("openai/*"); "provider/model" of a configured provider; a bare
 model name, meant for the provider that the path names, or else the first configured provider whose catalog knows it.
+
+A model with a switch (rules, canary, tiers) may send the request on to another. The key's allow-list is asked for the name that the
+caller used, and for no other: where a rule leads is the operator's decision. Records and headers keep the caller's name. What the
+models on the way, the key and its tenant say of regions holds together: targets elsewhere are taken out before anything is called.
 """
 
 from __future__ import annotations
@@ -9,19 +13,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 
-from headgate.errors import BadRequest, Forbidden, NotFound
+import structlog
+from msgspec.structs import replace
+
+from headgate.errors import BadRequest, Forbidden, Internal, NotFound
 from headgate.model.exchange import Exchange
 from headgate.model.identity import Identity
-from headgate.model.route import Route, RouteTarget
+from headgate.model.route import HOPS, Route, sunset_at
+from headgate.routing.residency import CODE, allowed, listed, narrowed
 from headgate.stages.base import Stage
 from headgate.stores.base import Objects
 
 LONGEST = 256
+ANYWHERE: frozenset[str] = frozenset()
+
+_log = structlog.get_logger("headgate.resolve")
 
 
 class Models:
-    """The names that requests may use, resident. `known` says whether a site's catalog lists a model; `listed` gives all of them."""
+    """The names that requests may use, resident. `known` says whether a site's catalog lists a model, `listed` gives all of them;
+    `at` gives the route of a model that is named by its provider: (name, provider, model)."""
 
     def __init__(
         self,
@@ -30,6 +43,7 @@ class Models:
         sites: Sequence[str],
         known: Callable[[str, str], bool],
         listed: Callable[[str], Sequence[str]],
+        at: Callable[[str, str, str], Route],
     ) -> None:
         self._exact = {name: route for name, route in aliases.items() if "*" not in name}
         self._wild = [(name[:-1], route) for name, route in aliases.items() if name.endswith("*")]
@@ -37,6 +51,7 @@ class Models:
         self._sites = tuple(sites)
         self._known = known
         self._listed = listed
+        self._at = at
         self._plain: dict[tuple[str, str], Route | None] = {}
 
     def find(self, name: str, site: str) -> Route | None:
@@ -56,13 +71,17 @@ class Models:
                 return _filled(route, name, name[len(prefix) :])
         head, slash, tail = name.partition("/")
         if slash and head in self._sites and tail:
-            return Route(alias=name, targets=(RouteTarget(site=head, model=tail),))
+            return self._at(name, head, tail)
         if site in self._sites:
-            return Route(alias=name, targets=(RouteTarget(site=site, model=name),))
+            return self._at(name, site, name)
         for candidate in self._sites:
             if self._known(candidate, name):
-                return Route(alias=name, targets=(RouteTarget(site=candidate, model=name),))
+                return self._at(name, candidate, name)
         return None
+
+    def region(self, site: str) -> str:
+        """Where a provider computes, "" if nobody says."""
+        return self._at("", site, "").targets[0].region
 
     def names(self, identity: Identity) -> list[str]:
         """All names this key may use, aliases first."""
@@ -73,11 +92,8 @@ class Models:
 
 
 def _filled(route: Route, name: str, rest: str) -> Route:
-    targets = tuple(
-        RouteTarget(site=t.site, model=t.model.replace("*", rest), dialect=t.dialect, weight=t.weight)
-        for t in route.targets
-    )
-    return Route(alias=name, targets=targets, strict=route.strict, answer_alias=route.answer_alias)
+    targets = tuple(replace(target, model=target.model.replace("*", rest)) for target in route.targets)
+    return replace(route, alias=name, targets=targets)
 
 
 def _check_text(body: bytes) -> None:
@@ -92,9 +108,11 @@ def _check_text(body: bytes) -> None:
 class Resolve(Stage):
     name = "resolve"
 
-    def __init__(self, models: Models, objects: Objects) -> None:
+    def __init__(self, models: Models, objects: Objects, regions: Mapping[str, frozenset[str]] | None = None) -> None:
+        """`regions`: tenant -> where its requests must stay."""
         self.models = models
         self._objects = objects
+        self._regions = regions or {}
 
     async def start(self, x: Exchange) -> None:
         request = x.request
@@ -108,7 +126,7 @@ class Resolve(Stage):
         x.head = head
         if not head.model or len(head.model) > LONGEST or not head.model.isprintable():
             raise BadRequest("model must be a name of 1 to 256 printable characters", param="model")
-        route = self.named(x, head.model)
+        route = self._serving(x, self.named(x, head.model))
         if head.objects:
             route = await self._held(x, route, head.objects)
         x.route = route
@@ -132,6 +150,98 @@ class Resolve(Stage):
             )
         return route
 
+    def passed(self, x: Exchange, name: str) -> Route:
+        """The route of a model named on a path that is passed through. Raises as `named`, and Forbidden where rules would have to
+        judge a body that no dialect reads."""
+        route = self.named(x, name)
+        if route.switch is not None and route.switch.rules:
+            raise Forbidden(
+                f"the model {name!r} has rules, which cannot judge what goes to this path: name it as provider/model",
+                code="rules_not_judged",
+                param="model",
+            )
+        return self._serving(x, replace(route, switch=None))
+
+    def passed_to(self, x: Exchange, site: str) -> None:
+        """A request to a provider without a model. Raises Forbidden for a provider outside the regions of key and tenant."""
+        regions = narrowed(*self._home(x))
+        if regions and self.models.region(site) not in regions:
+            raise Forbidden(f"{site} is in none of the regions allowed: {listed(regions)}", code=CODE)
+
+    # ------------------------------------------------------------------ who serves
+
+    def _serving(self, x: Exchange, named: Route) -> Route:
+        """The route that serves: what rules, canary and tiers lead to, a successor after the sunset, only allowed regions."""
+        route, constraints = named, [*self._home(x), named.regions]
+        if named.switch is not None:
+            route = self._switched(x, named, constraints)
+        if route.sunset and x.at >= sunset_at(route.sunset):
+            route = self._succeeded(x, route)
+        regions = narrowed(*constraints)
+        if regions:
+            route = self._kept(x, route, regions)
+        if route is not named:
+            route = replace(route, alias=named.alias, sunset=named.sunset, switch=None)
+        return route
+
+    def _home(self, x: Exchange) -> tuple[frozenset[str], frozenset[str]]:
+        """What the key and its tenant say of regions."""
+        assert x.identity is not None
+        return x.identity.regions, self._regions.get(x.identity.tenant, ANYWHERE)
+
+    def _switched(self, x: Exchange, route: Route, constraints: list[frozenset[str]]) -> Route:
+        """Follows the switches, and adds the regions of the models on the way."""
+        from headgate.routing.facts import Facts  # only gateways with switches have it loaded
+
+        facts, note = Facts(x), partial(x.trail.note, self.name)
+        for _ in range(HOPS + 1):
+            if route.switch is None:
+                return route
+            try:
+                use = route.switch.choose(route.alias, facts, note)
+            except Internal as error:
+                _log.error("a rule broke", request=x.id, why=error.message, cause=str(error.__cause__))
+                raise
+            if not use:
+                return route
+            found = self.models.find(use, "")
+            if found is None:
+                raise Internal(
+                    f"{route.alias!r} sends this request to {use!r}, which is no model here", code="no_such_model"
+                )
+            route = found
+            constraints.append(route.regions)
+        raise Internal(f"this request was sent on more than {HOPS} times, last to {route.alias!r}", code="routing_loop")
+
+    def _succeeded(self, x: Exchange, route: Route) -> Route:
+        """From its sunset on, a model's successor serves."""
+        successors = tuple(replace(t, purpose="", rank=0) for t in route.targets if t.purpose == "successor")
+        x.trail.note(
+            self.name, "sunset", model=route.alias, since=route.sunset, use=[target.name for target in successors]
+        )
+        if not successors:
+            raise NotFound(
+                f"the model {route.alias!r} has ended on {route.sunset}, and has no successor",
+                code="model_ended",
+                param="model",
+            )
+        return replace(route, targets=successors)
+
+    def _kept(self, x: Exchange, route: Route, regions: frozenset[str]) -> Route:
+        """Without the targets that are elsewhere: what is not in the route cannot be called, whatever fails."""
+        targets = tuple(target for target in route.targets if allowed(target, regions))
+        left = [
+            f"{target.name} ({target.region or 'region unknown'})" for target in route.targets if target not in targets
+        ]
+        x.trail.note(self.name, "regions", allowed=sorted(regions), left_out=left)
+        if not any(not target.purpose for target in targets):
+            raise Forbidden(
+                f"this request must stay in {listed(regions)}, and no target of {route.alias!r} is there",
+                code=CODE,
+                param="model",
+            )
+        return replace(route, targets=targets, regions=regions)
+
     async def _held(self, x: Exchange, route: Route, objects: Sequence[str]) -> Route:
         """A request that refers to something held upstream goes where it is held; another tenant's id does not exist. An id that
         was never seen here was made elsewhere, with the provider itself: who knows it may name it to a model."""
@@ -145,7 +255,7 @@ class Resolve(Stage):
             targets = tuple(target for target in route.targets if target.site == held.site)
             if not targets:
                 raise NotFound(f"{identity!r} is held by another provider than this model's", code="object_elsewhere")
-            route = Route(alias=route.alias, targets=targets, strict=route.strict, answer_alias=route.answer_alias)
+            route = replace(route, targets=targets)
         return route
 
     def _unknown(self, name: str, identity: Identity) -> str:

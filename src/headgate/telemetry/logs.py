@@ -143,7 +143,7 @@ class RequestLog:
         self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, x: Exchange) -> None:
-        identity, last, request = x.identity, x.attempts[-1] if x.attempts else None, x.request
+        identity, last, request = x.identity, x.served or (x.attempts[-1] if x.attempts else None), x.request
         line = _Line(
             event="request",
             at=round(x.at, 3),

@@ -1,0 +1,268 @@
+"""One attempt at one target: opened, watched until it may be shown, closed with its row.
+
+Rules of this file:
+- Every attempt leaves a row, whatever became of it, and tells its target's standing what became of it, once.
+- Frames are held until the commit: the first *content* event, or (a cascade's draft) the whole answer. A failure told inside the
+  answer before any content is the attempt's failure, not the answer.
+- Nothing of a failed attempt leaks into the answer: its frames are closed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from headgate import clock
+from headgate.dialects.render import has_content
+from headgate.dialects.undo import Undo
+from headgate.errors import HeadgateError, Unavailable, UpstreamError, UpstreamRefused, UpstreamTimeout
+from headgate.meter import Free, Meter, estimate_tokens
+from headgate.model.events import Finished, Frame, PartDelta
+from headgate.model.exchange import Exchange
+from headgate.model.record import AttemptRow, Opened, Outcome
+from headgate.net import Headers, Open, header
+from headgate.prepare import Prepare, Prepared
+from headgate.routing.standing import Lease
+from headgate.stores.base import Spool
+from headgate.upstream import Frames, Splitters, Unread, attempt
+
+HELD_LIMIT = 4 * 1024 * 1024
+"""Bytes of frames held before the commit."""
+
+
+class Served(Struct, kw_only=True):
+    """The attempt that the answer comes from, committed. `end` closes it: its row, its place at the target; `again` gives another
+    answer in place of this one, which broke off: from a target that goes on behind the text already shown ("" for none)."""
+
+    prepared: Prepared
+    frames: Frames
+    held: list[Frame]
+    meter: Meter
+    row: AttemptRow
+    undo: Undo | None
+    headers: Headers
+    end: Callable[[Outcome, HeadgateError | None, bool], None]
+    again: Callable[[UpstreamError, str], Awaitable[Served]]
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """`whole`: commit to the complete answer only. `last(error)`: after this failure nobody else would be asked (in the same dialect,
+    the provider's own words about it are then the answer). `filtered`: a content filter's stop is a failure, another target takes those.
+    `until`: monotonic seconds by which the answer must have begun."""
+
+    whole: bool = False
+    last: Callable[[UpstreamError], bool]
+    filtered: bool = False
+    until: float | None = None
+
+
+class Attempts:
+    def __init__(self, *, prepare: Prepare, splitters: Splitters, open_: Open, spool: Spool) -> None:
+        self.prepare = prepare
+        self.splitters = splitters
+        self._open = open_
+        self._spool = spool
+
+    async def __call__(self, x: Exchange, prepared: Prepared, lease: Lease, terms: Terms) -> Attempt:
+        """The committed attempt. Raises UpstreamError for one that failed; its row is closed then."""
+        try:
+            row = self._open_row(x, prepared)
+        except BaseException:
+            lease.end(clock.mono(), None, True)
+            raise
+        made = Attempt(x, prepared, lease, row)
+        try:
+            asked = "whole" if not (x.head and x.head.stream) else _asked(prepared, x)
+            call = await self.prepare.call(x, prepared)
+            if terms.until is not None:
+                call.deadlines = call.deadlines.until(terms.until - clock.mono())
+            decoder = Unread() if made.counting else prepared.dialect.decoder()
+            made.frames = await attempt(
+                self._open,
+                call,
+                prepared.dialect,
+                decoder,
+                asked=asked,
+                splitters=self.splitters,
+                verbatim=prepared.same,
+            )
+            made.answered(made.frames)
+            limit = prepared.site.deadlines.first_token
+            made.frames.response.limit(limit if terms.until is None else min(limit, terms.until - clock.mono()))
+            made.held = await _peek(made, terms)
+            made.frames.response.limit(None)
+            if x.head is not None and x.head.stream:
+                self._keep(x)
+        except UpstreamError as error:
+            made.end("failed", error, False)
+            raise
+        except BaseException as error:
+            made.end("failed" if isinstance(error, Exception) else "abandoned", None, False)
+            raise
+        made.committed()
+        return made
+
+    def _keep(self, x: Exchange) -> None:
+        try:
+            self._spool.keep(x.id)
+        except OSError as error:
+            raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
+
+    def _open_row(self, x: Exchange, prepared: Prepared) -> AttemptRow:
+        assert x.identity is not None and x.head is not None
+        site, target = prepared.site, prepared.target
+        now = clock.wall()
+        number = len(x.attempts) + 1
+        row = AttemptRow(
+            id=f"{x.id}.{number}",
+            request_id=x.id,
+            number=number,
+            at=now,
+            provider=site.name,
+            target=target.model,
+            dialect=prepared.dialect.name,
+            credential=site.credential.name,
+            outcome="failed",
+        )
+        x.attempts.append(row)
+        opened = Opened(
+            id=x.id,
+            at=now,
+            tenant=x.identity.tenant,
+            key_id=x.identity.key_id,
+            key_name=x.identity.key_name,
+            dialect=x.dialect.name,
+            operation=x.request.operation,
+            model=x.route.alias if x.route else "",
+            stream=x.head.stream,
+            provider=site.name,
+            target=target.model,
+            credential=site.credential.name,
+            input_estimate=estimate_tokens(len(prepared.body)),
+        )
+        try:
+            self._spool.begin(opened)
+        except OSError as error:
+            raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
+        return row
+
+
+class Attempt:
+    """An attempt under way."""
+
+    def __init__(self, x: Exchange, prepared: Prepared, lease: Lease, row: AttemptRow) -> None:
+        self.x = x
+        self.prepared = prepared
+        self.lease = lease
+        self.row = row
+        self.counting = x.request.operation == "count"
+        self.meter: Meter = Free(0) if self.counting else Meter(len(prepared.body))
+        self.frames: Frames | None = None
+        self.held: list[Frame] = []
+        self.began = clock.mono_ns()
+        self._over = False
+
+    @property
+    def name(self) -> str:
+        return self.prepared.target.name
+
+    def answered(self, frames: Frames) -> None:
+        row, response = self.row, frames.response
+        row.headers_us = (clock.mono_ns() - self.began) // 1000
+        row.status = response.status
+        row.upstream_request_id = _upstream_id(response.headers)
+
+    def committed(self) -> None:
+        now = clock.mono_ns()
+        self.lease.answered(now / 1e9)
+        self.x.upstream_ns += now - self.began
+        self.row.first_us = max(1, (now - self.began) // 1000)
+
+    def end(self, outcome: Outcome, error: HeadgateError | None, ended: bool) -> None:
+        """The attempt is over: frames closed, usage final or estimated, the target's standing told. Once."""
+        if self._over:
+            return
+        self._over = True
+        now = clock.mono_ns()
+        if self.frames is not None:
+            self.frames.close()
+        row, meter = self.row, self.meter
+        row.outcome = outcome
+        row.total_us = (now - self.began) // 1000
+        row.usage = usage = meter.result(ended)
+        row.estimated = usage is not None and usage.estimated
+        if error is not None:
+            row.error = error.code
+            if isinstance(error, UpstreamRefused):
+                row.status = error.status
+                if meter.usage is None and not row.first_us:
+                    row.usage, row.estimated, row.cost = None, False, 0  # an error reply is not billed
+        if not row.first_us:
+            self.x.upstream_ns += now - self.began
+            if error is not None:
+                status = getattr(error, "status", 0)
+                self.x.trail.note(
+                    "dispatch", "failed", target=self.name, error=error.code, status=status, us=row.total_us
+                )
+        self.lease.end(now / 1e9, error, outcome == "abandoned")
+
+
+async def _peek(made: Attempt, terms: Terms) -> list[Frame]:
+    """The frames up to the commit."""
+    frames, meter = made.frames, made.meter
+    assert frames is not None
+    held: list[Frame] = []
+    size = 0
+    content = False
+    while True:
+        batch = await frames.read()
+        if not batch:
+            return held
+        held += batch
+        for frame in batch:
+            if terms.filtered and not content and _filtered(frame):
+                raise UpstreamRefused("the upstream's content filter stopped it", status=400, code="content_filter")
+            meter.observe(frame.events)
+            size += len(frame.raw)
+            content = content or has_content(frame.events)
+        if meter.failed is not None and not content:
+            told = _told(meter.failed.message, meter.failed.status, meter.failed.code, meter.failed.type)
+            if made.prepared.same and terms.last(told):
+                return held
+            raise told
+        if frames.decoder.complete or size > HELD_LIMIT or ((frames.whole or content) and not terms.whole):
+            return held
+
+
+def _filtered(frame: Frame) -> bool:
+    """It says that a filter stopped the answer, and holds nothing of one."""
+    spoke = any(type(event) is PartDelta and event.text for event in frame.events)
+    return not spoke and any(type(event) is Finished and event.stop == "content_filter" for event in frame.events)
+
+
+def _asked(prepared: Prepared, x: Exchange) -> str:
+    return "json-array" if prepared.same and x.request.framing == "json-array" else "sse"
+
+
+def _told(message: str, status: int, code: str, kind: str) -> UpstreamRefused:
+    """A failure told inside an answer with status 200."""
+    status = status if status >= 400 else 502
+    return UpstreamRefused(
+        message, status=status, code=code or None, type=kind, retryable=status >= 500 or status == 429
+    )
+
+
+_IDS = (b"x-request-id", b"request-id", b"x-goog-request-id", b"apim-request-id")
+
+
+def _upstream_id(headers: Headers) -> str:
+    for name in _IDS:
+        value = header(headers, name)
+        if value:
+            return value[:128].decode("latin-1")
+    return ""
+
+
+def too_late() -> UpstreamTimeout:
+    return UpstreamTimeout("no target began its answer in time", code="request_timeout")

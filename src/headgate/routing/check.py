@@ -1,0 +1,24 @@
+"""What a cascade's draft must be to become the answer. Pure: the folded answer in, a reason against it out."""
+
+from __future__ import annotations
+
+from headgate.model.events import Answer
+from headgate.routing.policy import DraftCheck
+
+
+def lacks(answer: Answer, check: DraftCheck) -> str | None:
+    """Why this draft will not do; None where it will. (A schema and a judge are looked at elsewhere.)"""
+    for choice in answer.choices:
+        stop = choice.stop
+        if check.refusal and (stop in ("refusal", "content_filter") or any(p.kind == "refusal" for p in choice.parts)):
+            return "it refuses"
+        if check.complete and stop == "length":
+            return "it was cut off by its length"
+        if any(part.kind in ("tool_call", "custom_call") for part in choice.parts):
+            continue
+        length = sum(len(part.text) for part in choice.parts if part.kind == "text")
+        if length < check.min_length:
+            return f"its text is shorter than {check.min_length} characters"
+        if check.max_length is not None and length > check.max_length:
+            return f"its text is longer than {check.max_length} characters"
+    return None if answer.choices else "it is empty"

@@ -1,0 +1,56 @@
+"""What a route does beyond its targets: how one is chosen, what is done when one fails or is slow. Values only.
+
+The defaults are what a plain model name ("openai/gpt-4o") gets.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from headgate.routing.balance import Strategy, Weighted
+from headgate.routing.retry import RetryTerms
+
+Midstream: TypeAlias = Literal["error", "restart", "continue"]
+
+
+class HedgeTerms(Struct, frozen=True, kw_only=True):
+    """`after`: seconds until a second target starts; None: the route's own p95 of the time to first content. `share`: the largest
+    share of requests that may start one."""
+
+    after: float | None = None
+    share: float = 0.05
+
+
+class DraftCheck(Struct, frozen=True, kw_only=True):
+    """What a cascade's draft must be to become the answer. `judge`: the model that is asked, "" for none."""
+
+    schema: bool = True
+    refusal: bool = True
+    complete: bool = True
+    min_length: int = 1
+    max_length: int | None = None
+    judge: str = ""
+
+
+class Share(Struct, frozen=True, kw_only=True):
+    """A share of the requests, and the model that gets it (canary) or a copy of it (shadow)."""
+
+    use: str
+    percent: float
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    strategy: Strategy = Weighted()
+    retry: RetryTerms = RetryTerms()
+    hedge: HedgeTerms | None = None
+    midstream: Midstream = "restart"
+    check: DraftCheck | None = None
+    shadow: Share | None = None
+    coalesce: bool = False
+    timeout: float | None = None
+    """Seconds for all attempts and pauses until the answer begins."""
+    min_rate: float | None = None
+    """Characters a second that a stream must keep up."""
+

@@ -1,0 +1,198 @@
+"""How each target is doing, as this gateway has seen it: breaker, rate limit, speed, calls under way. In memory, told by
+dispatch, read by plan and explain.
+
+Rules of this file:
+- One Standing a target and key: (site, model). Routes that share a target share what is known of it.
+- Nothing here decides; `closed` says why a target cannot be asked now, and for how long.
+- A 429 cools a target for as long as the provider says and never opens its breaker: it is well, and full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from headgate.errors import HeadgateError, UpstreamError, UpstreamRefused, UpstreamTimeout
+from headgate.limits.concurrency import Adaptive, AdaptiveTerms
+from headgate.limits.queue import Gate
+from headgate.model.route import RouteTarget
+from headgate.routing.breaker import Breaker, BreakerTerms, Result
+from headgate.routing.retry import RetryBudget, RetryBudgetTerms
+
+SMOOTHING = 0.2
+COLD = 1.0
+"""Seconds that a target is left alone after a 429 that does not say for how long."""
+COLDEST = 60.0
+"""Seconds that it is left alone at most, whatever it says: limits are counted by the minute, and one absurd header must not shut a
+target for a day."""
+KEPT = 10_000
+RECENT = 128
+"""Times to first content kept a route, for its p95."""
+LIMITS = AdaptiveTerms(initial=1024, least=4, most=16_384)
+"""Providers rarely count calls under way: the limit is found by their overload, from above."""
+BUDGET = RetryBudgetTerms()
+QUEUE = 1000
+"""Requests that may wait for a place at one target."""
+
+
+class Standing:
+    __slots__ = ("adaptive", "breaker", "budget", "cold_until", "first", "gate", "left", "left_until")
+
+    def __init__(self, name: str, terms: BreakerTerms, queue: int = QUEUE) -> None:
+        self.breaker = Breaker(terms)
+        self.adaptive = Adaptive(LIMITS)
+        self.gate = Gate(lambda: self.adaptive.limit, queue, name)
+        self.budget = RetryBudget(BUDGET)
+        self.cold_until = 0.0
+        """Until when its provider wants no calls (429), by the monotonic clock."""
+        self.first: float | None = None
+        """Seconds to the first content, smoothed."""
+        self.left = 1.0
+        """What is left of its rate limit (0 to 1), as told by its last answer, until `left_until`."""
+        self.left_until = 0.0
+
+    def closed(self, now: float) -> tuple[str, float] | None:
+        """Why it cannot be asked now, and seconds until it may be; None if it can."""
+        if self.cold_until > now:
+            return f"rate limited for {self.cold_until - now:.1f} s", self.cold_until - now
+        if not self.breaker.allows(now):
+            return f"breaker {self.breaker.state(now)}", max(self.breaker.opens_again(now), 0.1)
+        return None
+
+    def headroom(self, now: float) -> float:
+        return self.left if self.left_until > now else 1.0
+
+    def answered(self, seconds: float) -> None:
+        """Its first content came after so many seconds."""
+        known = self.first
+        self.first = seconds if known is None else known + SMOOTHING * (seconds - known)
+
+    def limited(self, now: float, retry_after: float | None) -> None:
+        self.cold_until = max(self.cold_until, now + (COLD if retry_after is None else min(retry_after, COLDEST)))
+
+
+class Lease:
+    """A call's place at its target: taken before it goes out, given back with what became of it, once."""
+
+    __slots__ = ("_began", "_first", "_over", "_token", "standing")
+
+    def __init__(self, standing: Standing, token: int, now: float) -> None:
+        self.standing = standing
+        self._token = token
+        self._began = now
+        self._first: float | None = None
+        self._over = False
+
+    def answered(self, now: float) -> None:
+        """Its first content is there: what the target's limit learns from, long before a stream ends."""
+        standing, self._first = self.standing, now - self._began
+        standing.answered(self._first)
+        standing.adaptive.observe(now, standing.gate.under_way, self._first, False)
+        standing.gate.admit()
+
+    def end(self, now: float, error: HeadgateError | None, cancelled: bool) -> None:
+        """The call is over. `cancelled`: by us or the caller, which says nothing of the target."""
+        if self._over:
+            return
+        self._over = True
+        standing = self.standing
+        result: Result = "ignored" if cancelled else result_of(error)
+        if result == "ok" and self._first is not None:
+            result = standing.breaker.terms.speed(self._first)
+        standing.breaker.record(self._token, result, now)
+        status = error.status if isinstance(error, UpstreamRefused) else 0
+        if status == 429:
+            assert error is not None
+            standing.limited(now, error.retry_after)
+        if self._first is None and not cancelled:
+            overloaded = status in OVERLOADED or isinstance(error, UpstreamTimeout)
+            standing.adaptive.observe(now, standing.gate.under_way, now - self._began, overloaded)
+        standing.gate.leave()
+
+
+OVERLOADED = frozenset((429, 503, 529))
+
+
+def result_of(error: HeadgateError | None) -> Result:
+    """What a call's end says of its target's health."""
+    if error is None:
+        return "ok"
+    if isinstance(error, UpstreamRefused):
+        return "error" if error.status >= 500 or error.status in (401, 402, 403, 408) else "ignored"
+    return "error" if isinstance(error, UpstreamError) else "ignored"
+
+
+class RouteStanding:
+    """What is known of a route: its turns, and how soon its answers begin."""
+
+    __slots__ = ("_at", "_firsts", "hedges", "requests", "turn")
+
+    def __init__(self) -> None:
+        self.turn = 0
+        """Requests so far."""
+        self.requests = 0.0
+        """Of these, the ones that `hedges` no longer counts against."""
+        self.hedges = 0.0
+        self._firsts: list[float] = []
+        self._at = 0
+
+    def answered(self, seconds: float) -> None:
+        if len(self._firsts) < RECENT:
+            self._firsts.append(seconds)
+        else:
+            self._firsts[self._at] = seconds
+            self._at = (self._at + 1) % RECENT
+
+    def may_hedge(self, share: float) -> bool:
+        """Whether one more request of this route may start a second attempt. Old counts fade, so that a quiet night saves up
+        nothing for a bad morning."""
+        if self.turn - self.requests > 1000:
+            self.hedges, self.requests = self.hedges / 2, self.turn - 500
+        return self.hedges + 1 <= share * (self.turn - self.requests) + 1
+
+    def p95(self) -> float | None:
+        """Of the last RECENT times to first content; None before 20 of them."""
+        if len(self._firsts) < 20:
+            return None
+        ordered = sorted(self._firsts)
+        return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+
+
+class Standings:
+    """`terms(site)`: when its targets' breakers open."""
+
+    def __init__(self, terms: Callable[[str], BreakerTerms]) -> None:
+        self._terms = terms
+        self._targets: dict[tuple[str, str], Standing] = {}
+        self._routes: dict[str, RouteStanding] = {}
+
+    def of(self, target: RouteTarget) -> Standing:
+        key = (target.site, target.model)
+        found = self._targets.get(key)
+        if found is None:
+            if len(self._targets) >= KEPT:
+                self._forget()
+            found = self._targets[key] = Standing(target.name, self._terms(target.site))
+        return found
+
+    def renew(self, terms: Callable[[str], BreakerTerms]) -> None:
+        """Other terms hold from now on; a breaker whose terms change begins anew, closed."""
+        self._terms = terms
+        for (site, _), standing in self._targets.items():
+            if standing.breaker.terms != (own := terms(site)):
+                standing.breaker = Breaker(own)
+
+    def route(self, alias: str) -> RouteStanding:
+        found = self._routes.get(alias)
+        if found is None:
+            if len(self._routes) >= KEPT:
+                self._routes.clear()
+            found = self._routes[alias] = RouteStanding()
+        return found
+
+    def _forget(self) -> None:
+        """Clients can name any model of a provider, so the number is bounded: those with nothing under way go."""
+        for key in [key for key, standing in self._targets.items() if not standing.gate.under_way]:
+            del self._targets[key]
+
+    def all(self) -> list[tuple[str, Standing]]:
+        return [(f"{site}/{model}", standing) for (site, model), standing in self._targets.items()]
