@@ -18,8 +18,9 @@ from headgate.faults.answers import ANTHROPIC, CHAT, DIALECTS, GEMINI, RESPONSES
 from headgate.faults.caller import Gateway, Told
 from headgate.faults.certificates import Authority
 from headgate.faults.provider import FAULTS, Provider
-from headgate.faults.scenarios import EXPECTED, SCENARIOS
+from headgate.faults.scenarios import EXPECTED, SCENARIOS, Terms
 from headgate.faults.wire import Seen
+from headgate.net import Deadlines
 
 pytestmark = pytest.mark.anyio
 
@@ -214,6 +215,7 @@ def test_a_cut_body_is_a_problem(data: bytes) -> None:
 
 # ---------------------------------------------------------------------- judges
 
+TERMS = Terms(deadlines=Deadlines())
 CUT = SCENARIOS["cut.failover-stream"]
 SILENT = SCENARIOS["silent.failover-stream"]
 LIMITED = SCENARIOS["429-seconds.alone-whole"]
@@ -283,7 +285,7 @@ def seen(model: str, at: float = 9.0, closed: float | None = 10.0, method: str =
 )
 def test_the_providers_judge(scenario: Any, faulty: list[Seen], healthy: list[Seen], words: str) -> None:
     told = answered(scenario.healthy) if healthy else Told(status=429, headers=WELL, error="x", ended=10.0)
-    found = laboratory.of_provider(scenario, told, faulty, healthy)
+    found = laboratory.of_provider(scenario, TERMS, told, faulty, healthy)
     assert (words in found[0]) if words else (found == [])
 
 
@@ -307,7 +309,7 @@ def attempt(target: str, outcome: str, error: str = "", estimated: bool = False,
     ],
 )
 def test_the_ledgers_judge(attempts: list[dict[str, Any]], words: str) -> None:
-    found = laboratory.of_ledger(SILENT, answered(SILENT.healthy), attempts)
+    found = laboratory.of_ledger(SILENT, TERMS, answered(SILENT.healthy), attempts)
     assert (words in found[0]) if words else (found == [])
 
 

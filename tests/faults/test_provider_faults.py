@@ -14,11 +14,11 @@ import pytest
 from headgate.faults.caller import Gateway
 from headgate.faults.laboratory import Verdict, run
 from headgate.faults.provider import Provider
-from headgate.faults.scenarios import SCENARIOS, Scenario, models, sites
+from headgate.faults.scenarios import SCENARIOS, Scenario, Terms, models, sites
 from headgate.net import Deadlines
 from running import KEY, Running
 
-DEADLINES = Deadlines(connect=5.0, headers=2.0, first_token=2.5, idle=2.0, total=20.0)
+TERMS = Terms(deadlines=Deadlines(connect=5.0, headers=2.0, first_token=2.5, idle=2.0, total=20.0))
 
 
 def waits_for(scenario: Scenario) -> str | None:
@@ -36,11 +36,11 @@ def waits_for(scenario: Scenario) -> str | None:
 async def _verdicts(folder: Path, chosen: Sequence[Scenario]) -> dict[str, Verdict]:
     provider = Provider(folder)
     await provider.start()
-    config = {"providers": sites(provider, DEADLINES), "models": models(chosen)}
+    config = {"providers": sites(provider, TERMS.deadlines), "models": models(chosen)}
     gateway = await asyncio.to_thread(Running, folder / "gateway", config)
     try:
         known = Gateway(host="127.0.0.1", port=gateway.port, key=KEY)
-        return {verdict.scenario.name: verdict for verdict in await run(chosen, known, provider, DEADLINES)}
+        return {verdict.scenario.name: verdict for verdict in await run(chosen, known, provider, TERMS)}
     finally:
         log = await asyncio.to_thread(gateway.stop)
         await provider.close()

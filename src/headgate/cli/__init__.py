@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "keys": Command("headgate.cli.keys", "app", "Make, list and revoke keys."),
     "usage": Command("headgate.cli.usage", "usage", "Sum up requests, tokens and cost."),
     "explain": Command("headgate.cli.explain", "explain", "Show what would be done with a request, and do nothing."),
+    "doctor": Command("headgate.cli.doctor", "doctor", "Try every fault of a provider on a gateway of its own."),
     "import": Command("headgate.cli.import_", "app", "Convert another gateway's config."),
 }
 

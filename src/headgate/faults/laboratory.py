@@ -20,9 +20,8 @@ from headgate.faults import answers
 from headgate.faults.answers import CHAT
 from headgate.faults.caller import Gateway, Told, ask, look_up
 from headgate.faults.provider import Provider
-from headgate.faults.scenarios import Scenario
+from headgate.faults.scenarios import Scenario, Terms
 from headgate.faults.wire import Seen
-from headgate.net import Deadlines
 
 RECORDED = 8.0
 """Seconds within which a request's record can be read: it follows its answer in a second, on a machine that is not busy."""
@@ -44,7 +43,7 @@ async def run(
     scenarios: Sequence[Scenario],
     gateway: Gateway,
     provider: Provider,
-    deadlines: Deadlines,
+    terms: Terms,
     *,
     at_once: int = 24,
     heard: Callable[[Verdict], None] = lambda verdict: None,
@@ -54,7 +53,7 @@ async def run(
 
     async def one(scenario: Scenario) -> Verdict:
         async with gate:
-            verdict = await play(scenario, gateway, provider, deadlines)
+            verdict = await play(scenario, gateway, provider, terms)
         heard(verdict)
         return verdict
 
@@ -67,8 +66,8 @@ async def run(
                 await tasks.cancel(task)
 
 
-async def play(scenario: Scenario, gateway: Gateway, provider: Provider, deadlines: Deadlines) -> Verdict:
-    bound = scenario.bound(deadlines)
+async def play(scenario: Scenario, gateway: Gateway, provider: Provider, terms: Terms) -> Verdict:
+    bound = scenario.bound(terms)
     for _ in range(scenario.calls - 1):
         await ask(gateway, scenario.dialect, scenario.name, scenario.stream, bound)
         await asyncio.sleep(0.2)  # the provider closes the kept connection meanwhile, or will with the next request
@@ -77,8 +76,8 @@ async def play(scenario: Scenario, gateway: Gateway, provider: Provider, deadlin
     if not scenario.kept:
         await provider.let_go((scenario.faulty, scenario.healthy), told.ended + CLOSED - clock.mono())
     faulty, healthy = provider.seen(scenario.faulty), provider.seen(scenario.healthy)
-    failures = [*of_caller(scenario, told), *of_provider(scenario, told, faulty, healthy)]
-    failures += of_ledger(scenario, told, attempts)
+    failures = [*of_caller(scenario, told), *of_provider(scenario, terms, told, faulty, healthy)]
+    failures += of_ledger(scenario, terms, told, attempts)
     return Verdict(scenario=scenario, told=told, faulty=faulty, healthy=healthy, attempts=attempts, failures=failures)
 
 
@@ -135,9 +134,9 @@ def _of_error(scenario: Scenario, told: Told) -> list[str]:
 # ---------------------------------------------------------------------- the provider's side
 
 
-def of_provider(scenario: Scenario, told: Told, faulty: list[Seen], healthy: list[Seen]) -> list[str]:
+def of_provider(scenario: Scenario, terms: Terms, told: Told, faulty: list[Seen], healthy: list[Seen]) -> list[str]:
     found = []
-    least, most = scenario.requests
+    least, most = scenario.requests(terms)
     if not least <= len(faulty) <= most:
         found.append(f"the faulty target saw {len(faulty)} requests, not {_between(least, most)}")
     needed = told.success and told.text == answers.text(scenario.healthy)
@@ -161,7 +160,7 @@ def _between(least: int, most: int) -> str:
 # ---------------------------------------------------------------------- the ledger's side
 
 
-def of_ledger(scenario: Scenario, told: Told, attempts: list[dict[str, Any]]) -> list[str]:
+def of_ledger(scenario: Scenario, terms: Terms, told: Told, attempts: list[dict[str, Any]]) -> list[str]:
     if not attempts:
         return ["the ledger has no attempt"]
     found = []
@@ -175,7 +174,7 @@ def of_ledger(scenario: Scenario, told: Told, attempts: list[dict[str, Any]]) ->
         true = ("done", model, answers.INPUT, answers.OUTPUT, False)
         if counts != true:
             found.append(f"the ledger has {counts}, not {true}")
-    least, most = scenario.requests
+    least, most = scenario.requests(terms)
     tried = sum(attempt["target"] == scenario.faulty for attempt in attempts)
     if scenario.reached and scenario.calls == 1 and not least <= tried <= most:
         found.append(f"the ledger has {tried} attempts at the faulty target, not {_between(least, most)}")

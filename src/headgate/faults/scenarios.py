@@ -18,8 +18,6 @@ from headgate.faults.answers import ANTHROPIC, CHAT, DIALECTS, GEMINI, RESPONSES
 from headgate.faults.provider import FAULTS, PLACES, Provider
 from headgate.net import Deadlines
 
-ATTEMPTS = 3
-"""How often the same target may be asked for one request."""
 SLACK = 5.0
 """Seconds for everything that is not waiting for a deadline: back-off, a busy machine."""
 
@@ -130,6 +128,15 @@ EXPECTED: dict[str, Expected] = {
 }
 
 
+class Terms(Struct, frozen=True, kw_only=True):
+    """What the gateway is configured to: its deadlines, how often it asks the same target for one request at most, the longest
+    Retry-After that it waits for (seconds)."""
+
+    deadlines: Deadlines
+    attempts: int = 3
+    most_wait: float = 5.0
+
+
 class Scenario(Struct, frozen=True, kw_only=True):
     """`name` is the model that the caller asks for; `faulty` and `healthy` are the provider's models behind it."""
 
@@ -187,8 +194,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
         """Whether an error to the caller is right."""
         return not self.answers or self.expected.effect == "final"
 
-    @property
-    def requests(self) -> tuple[int, int]:
+    def requests(self, terms: Terms) -> tuple[int, int]:
         """How many requests the faulty target may see, at least and at most."""
         if not self.reached:
             return 0, 0
@@ -197,14 +203,18 @@ class Scenario(Struct, frozen=True, kw_only=True):
             return self.calls + resent, self.calls + resent
         if self.expected.again is False:
             return 1, 1
-        least = 2 if self.alone and self.expected.again else 1
-        return least, ATTEMPTS
+        waited = self.expected.apart < terms.most_wait and terms.attempts > 1
+        return 2 if self.alone and self.expected.again and waited else 1, terms.attempts
 
-    def bound(self, deadlines: Deadlines) -> float:
+    def decided(self, terms: Terms) -> bool:
+        """Whether these terms leave open only what is expected: a burst is outlasted by three attempts alone."""
+        return not (self.alone and self.expected.effect == "passing") or terms.attempts >= 3
+
+    def bound(self, terms: Terms) -> float:
         """Seconds within which the caller's answer is over."""
-        most = 1 if self.expected.again is False or self.midway else ATTEMPTS
-        each = {"": 0.0, "headers": deadlines.headers, "first_token": deadlines.first_token, "idle": deadlines.idle}
-        return most * each[self.expected.ends] + self.expected.wait + SLACK
+        most = 1 if self.expected.again is False or self.midway else terms.attempts
+        each = getattr(terms.deadlines, self.expected.ends) if self.expected.ends else 0.0
+        return float(most * each + self.expected.wait + SLACK)
 
 
 def _named(fault: str, alone: bool, stream: bool, dialect: str = CHAT, speaks: str = CHAT) -> Scenario:
