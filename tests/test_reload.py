@@ -25,11 +25,12 @@ from fakes import Reply, Upstream
 from headgate.app import Gateway
 from headgate.config.load import Loaded, load, parse_config
 from headgate.config.schema import Config
+from headgate.config.section import Section
 from headgate.config.watch import Watch
 from headgate.errors import ConfigError
 from headgate.http.admin import Changes
 from headgate.model.usage import Usage
-from headgate.reload import Reloader, compare
+from headgate.reload import FOLLOWED, Reloader, compare
 from raw import CHAT, ask, begin_stream, chunk, completion, sse
 from running import KEY, Running, sites
 from test_life import PATH, SSE, STREAM, rows
@@ -406,6 +407,25 @@ def test_changes_are_told_by_name(old: str, new: str, changes: Changes) -> None:
     assert compare(before, after) == changes
 
 
+def settings(section: Section, around: str = "") -> Iterator[str]:
+    """The dotted names of all that is no list or mapping of sections."""
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from settings(value, f"{around}{name}.")
+        elif around or value not in ({}, ()):
+            yield f"{around}{name}"
+
+
+def test_every_setting_is_followed_or_named_as_one_that_is_not() -> None:
+    """None is forgotten: the documentation lists what needs a restart, and a reload follows the rest."""
+    page = (Path(__file__).parents[1] / "docs" / "config_head.md").read_text()
+    told = page.partition("needs a restart:")[2].partition(". (")[0]
+    named = {part for part in told.split("`") if part.replace(".", "").replace("_", "").isalpha()}
+    assert set(settings(Config())) - FOLLOWED == named
+    assert FOLLOWED - set(settings(Config())) == set()
+
+
 def test_reloads_take_turns_and_the_last_one_wins() -> None:
     """Each reads when its turn comes: what is served in the end is what was last to be read."""
     reading = threading.Semaphore(0)
@@ -497,29 +517,28 @@ class TestWatch:
     def test_every_text_that_stays_is_told_once(
         self, tmp_path_factory: pytest.TempPathFactory, steps: list[str]
     ) -> None:
-        """Against the plain rule: True exactly when nothing was written between the last look and this one, something was between
-        that and the look before, and the text is another one than was last told or loaded."""
+        """Against the plain rule: True exactly when the file stands as it did at the last look, had not at the look before, and its
+        text is another one than was last told or loaded."""
         file = tmp_path_factory.mktemp("watch") / "c"
         file.write_text("one")
-        watch, text, known = Watch(file), "one", "one"
-        since_look, unsettled = False, False
-        for number, step in enumerate(steps):
-            if step == "look":
-                if since_look:
-                    due, since_look, unsettled = False, False, True
-                else:
-                    due, unsettled = unsettled and text != known, False
-                    known = text if due else known
-                assert watch.changed() is due
+        watch = Watch(file)
+        state, text, known = 0, "one", "one"
+        looked, unsettled = 0, False
+        for number, step in enumerate(steps, 1):
+            if step == "look" and state != looked:
+                looked, unsettled = state, True
+                assert not watch.changed()
+            elif step == "look":
+                assert watch.changed() is (unsettled and text != known)
+                known, unsettled = text if unsettled else known, False
             elif step == "load":
                 assert watch.seen() is (text != known)
                 known = text
             elif step == "gone":
-                since_look = since_look or text != "gone"
-                text = step
+                state, text = -1, step
                 file.unlink(missing_ok=True)
             else:
-                text, since_look = step, True
+                state, text = number, step
                 file.write_text(step)
                 os.utime(file, ns=(number, number))  # a file system tells apart only what is some time apart
 
