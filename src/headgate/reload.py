@@ -5,7 +5,8 @@ Rules of this file:
 - Reading and building happen in a thread; only the swap is the event loop's.
 - A refusal names every error with its place, in the log and to whoever asked. What changed is told by names, never by values.
 - A setting that this process took at its start (where it listens, its folder, its log) cannot change: such a config is refused.
-  Settings are of that kind unless FOLLOWED says otherwise, so that a new one is never ignored in silence.
+  Those of TAKEN are of that kind unless FOLLOWED says otherwise, so that a new one is never ignored in silence. All else is what
+  a snapshot is built of.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from headgate.http.admin import Changes
 S = TypeVar("S")
 _log = structlog.get_logger("headgate.reload")
 
+TAKEN = ("data", "server", "telemetry")
+"""Where the settings are that the process took at its start."""
 FOLLOWED = frozenset(
     (
-        "discover",
         "server.trusted_proxies",
         "server.max_body",
         "server.body_timeout",
@@ -40,7 +42,7 @@ FOLLOWED = frozenset(
         "telemetry.metrics.public",
     )
 )
-"""Settings that a reload changes. Providers, models, keys, guards, prices and other lists and mappings always follow."""
+"""Of these, what a reload changes."""
 
 
 class Reloader:
@@ -90,9 +92,14 @@ class Reloader:
             raise ConfigErrors([loaded.error(one.where, one.message, one.hint) for one in error.errors]) from error
 
 
+def is_fixed(path: str) -> bool:
+    """Whether a change of this setting needs a restart."""
+    return path.partition(".")[0] in TAKEN and path not in FOLLOWED
+
+
 def refuse_fixed(old: Config, new: Config) -> None:
     """Raises ConfigErrors for settings that differ and cannot change without a restart."""
-    fixed = [path for kind, path in _differences(old, new) if kind == "setting" and path not in FOLLOWED]
+    fixed = [path for kind, path in _differences(old, new) if kind == "setting" and is_fixed(path)]
     if fixed:
         raise ConfigErrors([ConfigError("a change of it needs a restart", where=path) for path in fixed])
 
