@@ -106,11 +106,11 @@ HARD = "Prove, derive, compare and analyse it step by step."
 
 
 def turns(number: int) -> dict[str, Any]:
-    return CHAT | {"messages": [{"role": "user", "content": "hi"}] * number, "user": "stable"}
+    return CHAT | {"messages": [{"role": "user", "content": "hi"}] * number, "user": "settled"}
 
 
 def test_the_first_rule_that_holds_decides() -> None:
-    assert percentile("auto", "research\0stable") > 30
+    assert percentile("auto", "research\0settled") > 30
     assert chosen(ALL, request(turns(6))) == ("long", ["rule"])
     assert chosen(ALL, request(turns(3))) == ("middle", ["rule"])
     assert chosen(ALL, request(turns(1))) == ("small", ["no rule held", "canary", "tier"])

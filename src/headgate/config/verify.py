@@ -68,7 +68,7 @@ def _built(loaded: Loaded, name: str, variables: Mapping[str, str]) -> Mapping[s
 
 def _alone(config: Config, providers: Mapping[str, object], variables: Mapping[str, str]) -> Mapping[str, Site]:
     """The sites of a config that has nothing but these providers."""
-    bare = replace(config, providers=dict(providers), discover=False, models={}, guards=())
+    bare = replace(config, providers=dict(providers), discover=False, models={}, guards=(), keys=())
     return plan(bare, variables).sites
 
 
@@ -123,7 +123,9 @@ def _switches(loaded: Loaded, sites: Mapping[str, Site]) -> Iterator[ConfigError
 
 
 def _guards(loaded: Loaded) -> Iterator[ConfigError]:
-    for index, guard in enumerate(plan(replace(loaded.config, providers={}, discover=False, models={}), {}).guards):
+    for index, guard in enumerate(
+        plan(replace(loaded.config, providers={}, discover=False, models={}, keys=()), {}).guards
+    ):
         try:
             compile_guards([guard])
         except ConfigError as error:

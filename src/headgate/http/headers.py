@@ -5,12 +5,14 @@ Passed on from the provider, by allow-list: rate-limit headers, processing time,
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
 
 from headgate import clock
 from headgate.errors import HeadgateError, UpstreamRefused
 from headgate.model.exchange import Exchange
+from headgate.model.route import sunset_at
 from headgate.net import Headers
 from headgate.pipeline import Flow
 
@@ -31,6 +33,8 @@ def reply_headers(x: Exchange, flow: Flow) -> Headers:
     headers = own(x)
     headers += [(b"content-type", b"application/json")] if flow.whole else _STREAM[x.request.framing]
     headers += passed(flow.headers)
+    if x.route is not None and x.route.sunset:
+        headers += _ending(x.route.sunset, x.at)
     if x.attempts:
         attempt = x.attempts[-1]
         headers += [
@@ -48,6 +52,17 @@ def reply_headers(x: Exchange, flow: Flow) -> Headers:
         shown = sorted({finding.guard for finding in x.findings if finding.mode != "observe"})
         headers.append((b"x-headgate-findings", _safe(", ".join(shown))))
     return headers
+
+
+def _ending(day: str, now: float) -> Headers:
+    """Of a model whose end is planned: since when it is deprecated (RFC 9745), and its last moment (RFC 8594). The config does not say
+    when it was decided: today, or the end itself when that is past, is true and never later than the end."""
+    end = int(sunset_at(day))
+    since = min(int(now) // 86400 * 86400, end)
+    return [
+        (b"deprecation", b"@%d" % since),
+        (b"sunset", datetime.fromtimestamp(end, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").encode()),
+    ]
 
 
 def own(x: Exchange) -> Headers:

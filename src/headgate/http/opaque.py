@@ -6,7 +6,7 @@ Rules of this file:
 - Bytes pass in both directions without being collected; only answers that may bring ids of held objects are read (bounded), and
   lists are filtered to the tenant's own.
 - An object that is held upstream belongs to the tenant that made it: another tenant's id does not exist.
-- Authenticated and recorded like any request; usage is unknown unless the answer tells it.
+- Authenticated, admitted and recorded like any request; usage is unknown unless the answer tells it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from headgate.net import Call, Headers, Open, Response, header
 from headgate.pipeline import finish, told
 from headgate.providers.base import Allow, Endpoint, Site
 from headgate.providers.site import call_headers, passing
+from headgate.stages.admit import Admit
 from headgate.stages.resolve import Resolve
 from headgate.stores.base import Objects, Spool
 
@@ -46,15 +47,18 @@ _UNSAFE = re.compile(r"%2e|%2f|%5c|%00|\\|//|/\.\.?(/|$)", re.I)
 
 
 class Opaque:
-    def __init__(self, *, open_: Open, fetch: Any, objects: Objects, spool: Spool, resolve: Resolve) -> None:
+    def __init__(
+        self, *, open_: Open, fetch: Any, objects: Objects, spool: Spool, resolve: Resolve, admit: Admit
+    ) -> None:
         self._open = open_
         self._fetch = fetch
         self._objects = objects
         self._spool = spool
         self._resolve = resolve
+        self._admit = admit
 
     async def __call__(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
-        entered = await ingress.pipeline.authenticate(x)
+        entered = [*await ingress.pipeline.authenticate(x), self._admit]
         begun = False
 
         async def answer(message: dict[str, Any]) -> None:
@@ -63,6 +67,7 @@ class Opaque:
             await send(message)
 
         try:
+            await self._admit.start(x)
             await self._serve(ingress, x, match, receive, answer)
         except BaseException as raised:
             error = x.interrupted or raised
@@ -91,6 +96,8 @@ class Opaque:
             self._own_names(x, allow, body, site)
         elif allow.names:
             raise BadRequest("this path takes JSON", code="unsupported_media_type")
+        if x.route is None:
+            self._resolve.passed_to(x, site.name)
         path, endpoint = passing(site, allow, match.rest)
         call = Call(
             method=x.request.method,
@@ -147,7 +154,7 @@ class Opaque:
         if named.model is None:
             return site, body
         x.request.site = x.request.site or site.name
-        route = self._resolve.named(x, named.model)
+        route = self._resolve.passed(x, named.model)
         target = next(
             (t for t in route.targets if any(t.site == c.name and allow in c.provider.opaque for c in candidates)), None
         )

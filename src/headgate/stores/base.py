@@ -31,7 +31,10 @@ class KeyRow(Struct, kw_only=True):
     scopes: tuple[str, ...] = ()
     created: float
     expires: float | None = None
+    regions: tuple[str, ...] = ()
+    """Of keys that the config declares."""
     revoked: float | None = None
+    priority: int = 5
 
 
 class Spool(Protocol):

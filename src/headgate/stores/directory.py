@@ -32,6 +32,8 @@ def identity_of(row: KeyRow) -> Identity:
         models=row.models,
         scopes=frozenset(row.scopes),
         expires=row.expires,
+        priority=row.priority,
+        regions=frozenset(row.regions),
     )
 
 

@@ -1,0 +1,114 @@
+"""Rules, tiers, canaries and regions that cannot work are refused before they serve, each at its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headgate.config.load import ConfigErrors, parse_config
+from headgate.config.provision import plan
+from headgate.config.verify import verify
+from headgate.errors import ConfigError
+
+HEAD = "discover: false\n"
+
+
+def model(name: str, *lines: str, targets: str = "[demo/m]") -> str:
+    return f"  {name}:\n    targets: {targets}\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def told(models: str, rest: str = "") -> tuple[list[str], list[str]]:
+    """(errors, warnings) of `headgate check`. What it refuses, provisioning refuses too."""
+    loaded = parse_config(f"{HEAD}{rest}models:\n{models}".encode(), Path("h.yaml"), {})
+    try:
+        _, warnings = verify(loaded, {})
+    except ConfigErrors as errors:
+        with pytest.raises(ConfigError):
+            plan(loaded.config, {})
+        return [str(error) for error in errors.errors], []
+    plan(loaded.config, {})
+    return [], [str(warning) for warning in warnings]
+
+
+@pytest.mark.parametrize(
+    ("models", "error"),
+    [
+        (
+            model("a", 'rules: [{when: "true", use: nobody}]'),
+            'h.yaml:5:33: models.a.rules[0].use: "nobody" is no model that this gateway offers'
+            ' (name a model of this config, or "provider/model")',
+        ),
+        (
+            model("chat", "canary: {use: chta, percent: 5}"),
+            'models.chat.canary.use: "chta" is no model that this gateway offers (did you mean "chat"?)',
+        ),
+        (model("a", "tiers: [{use: nobody/m, up_to: 5}]"), 'models.a.tiers[0].use: "nobody/m" is no model'),
+        (model("a", "shadow: {use: nobody, percent: 5}"), 'models.a.shadow.use: "nobody" is no model'),
+        (model("a", 'rules: [{when: "true"}]'), "models.a.rules[0]: this rule has neither `use` nor `refuse`"),
+        (
+            model("a", 'rules: [{when: "true", use: demo/x, refuse: no}]'),
+            "models.a.rules[0]: this rule has both `use` and `refuse`",
+        ),
+        (
+            model(
+                "a",
+                "rules:",
+                '  - {when: "request.turns > 1", use: demo/x}',
+                '  - {when: "request.turn > 1", use: demo/x}',
+            ),
+            "h.yaml:7:16: models.a.rules[1].when: there is no word `request.turn` at character 1 (did you mean `request.turns`?)",
+        ),
+        (
+            model("a", "tiers: [{use: demo/x, up_to: 30}, {use: demo/y, up_to: 30}]"),
+            "models.a.tiers[1].up_to: 30 is not more than the 30 of the tier before",
+        ),
+        (model("a", "canary: {use: a, percent: 5}"), "models.a.canary.use: requests would go in a circle: a > a"),
+        (
+            model("a", "canary: {use: b, percent: 5}")
+            + model("b", "tiers: [{use: c, up_to: 5}]")
+            + model("c", 'rules: [{when: "true", use: a}]'),
+            "models.c.rules[0].use: requests would go in a circle: a > b > c > a",
+        ),
+        (
+            model('"demo/*"', 'rules: [{when: "true", use: demo/small}]', targets='["demo/*"]'),
+            "requests would go in a circle: demo/* > demo/*",
+        ),
+        (
+            "".join(model(f"m{n}", f"canary: {{use: m{n + 1}, percent: 5}}") for n in range(5)) + model("m5"),
+            "models.m0: requests would be sent on more than 4 times",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_at_its_place(models: str, error: str) -> None:
+    errors, _ = told(models)
+    assert len(errors) == 1, errors
+    assert error in errors[0]
+
+
+def test_a_key_and_its_tenant_without_a_common_region_are_refused() -> None:
+    rest = "keys: [{name: k, key: sk-hg-1, tenant: t, regions: [eu]}]\ntenants: {t: {regions: [us]}}\n"
+    errors, _ = told(model("a"), rest)
+    assert 'keys[0].regions: its tenant "t" may use us: nothing is in both' in errors[0]
+
+
+def test_regions_that_nothing_is_in_are_a_warning() -> None:
+    rest = "keys: [{name: k, key: sk-hg-1, regions: [eu, mars]}]\ntenants: {t: {regions: [moon]}}\n"
+    _, warnings = told(model("a", "regions: [eu, us]", targets="[{model: demo/m, region: eu}]"), rest)
+    assert [warning.partition(": ")[2] for warning in warnings] == [
+        'models.a.regions[1]: no target of it is in "us"',
+        'keys[0].regions[1]: no target and no provider is in "mars"',
+        'tenants.t.regions[0]: no target and no provider is in "moon"',
+    ]
+
+
+def test_what_works_is_fine() -> None:
+    models = (
+        model("auto", 'rules: [{when: "request.turns > 9", refuse: too long}, {when: "request.tools", use: big}]')
+        + model("big", "tiers: [{use: demo/x, up_to: 5}, {use: wild/y, up_to: 50}]", "canary: {use: new, percent: 0.5}")
+        + model("new")
+        + model('"wild/*"', targets='["demo/*"]')
+        + "".join(model(f"m{n}", f"canary: {{use: m{n + 1}, percent: 5}}") for n in range(4))
+        + model("m4")
+    )
+    assert told(models) == ([], [])
