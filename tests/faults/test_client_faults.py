@@ -76,7 +76,6 @@ def test_who_leaves_ends_the_upstream_within_a_second(
     patient.wait_for(lambda: tasks(patient) == 0, 3)
 
 
-@pytest.mark.xfail(strict=True, reason="the same target is not asked again yet")
 def test_who_leaves_between_two_attempts_ends_the_second_one(patient: Running, laboratory: Laboratory) -> None:
     """The provider said to wait a second; the caller leaves meanwhile: nobody is asked again."""
     model = "429-seconds.left"

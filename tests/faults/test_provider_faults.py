@@ -23,13 +23,12 @@ TERMS = Terms(deadlines=Deadlines(connect=5.0, headers=2.0, first_token=2.5, idl
 
 def waits_for(scenario: Scenario) -> str | None:
     """What the gateway does not do yet and this scenario needs; None where it is to pass."""
-    expected = scenario.expected
-    if scenario.alone and not scenario.midway and expected.again and expected.effect != "none":
-        return "the same target is not asked again yet"
     if scenario.fault in ("only-done", "no-choices"):
         return "an answer that says nothing passes as one"
-    if scenario.midway and scenario.speaks == "openai_chat":
-        return "a failure behind content is not named in its attempt's row"
+    if scenario.name == "error-body.alone-whole":
+        return "an error in a whole answer of the same dialect keeps its status 200"
+    if scenario.alone and scenario.fault in ("429-date", "429-absurd"):
+        return "a Retry-After that is a date, or absurd, is not heard"
     return None
 
 

@@ -134,8 +134,9 @@ class Wire(asyncio.Protocol):
             self._transport.write(piece)
             if self.seen is not None:
                 self.seen.sent += len(piece)
-            async with asyncio.timeout(PATIENCE):
-                await self._writable.wait()
+            if not self._writable.is_set():
+                async with asyncio.timeout(PATIENCE):
+                    await self._writable.wait()
 
     async def rest(self, seconds: float) -> None:
         """Wait. Raises Gone as soon as the client leaves."""
