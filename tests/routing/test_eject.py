@@ -24,6 +24,9 @@ TERMS = EjectTerms(minimum=20, peers=3, margin=0.3, floor=0.2, most=0.5)
         ),
         pytest.param([("a", 100, 0.1), ("b", 100, 0.1), ("c", 100, 0.3)], "", id="not worse by the margin"),
         pytest.param([("a", 100, 0.0), ("b", 100, 0.0), ("c", 100, 0.31)], "c", id="worse by the margin"),
+        pytest.param(
+            [("a", 100, 0.0), ("b", 100, 0.65), ("c", 100, 0.9)], "c", id="measured against the others, not itself"
+        ),
         pytest.param([(n, 100, 0.0 if n in "abc" else 1.0) for n in "abcde"], "de", id="two of five"),
         pytest.param([(n, 100, 0.0 if n in "ab" else 1.0) for n in "abcd"], "cd", id="half of four: the most"),
         pytest.param(

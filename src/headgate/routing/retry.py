@@ -152,8 +152,10 @@ class RetryBudget:
 
     def left(self, now: float) -> float:
         """Tokens at `now`, without effect."""
-        grown = self._tokens + max(0.0, now - self._at) * self.terms.per_second
-        return min(self.terms.most, grown)
+        terms, tokens = self.terms, self._tokens
+        if now > self._at:
+            tokens += (now - self._at) * terms.per_second
+        return tokens if tokens < terms.most else terms.most
 
     def look(self, now: float) -> bool:
         """Would `take` succeed? Without effect."""
@@ -164,13 +166,11 @@ class RetryBudget:
         left = self.left(now)
         if left < 1.0 - _DUST:
             return False
-        self._settle(left - 1.0, now)
+        self._tokens = left - 1.0
+        self._at = now if now > self._at else self._at
         return True
 
     def deposit(self, now: float) -> None:
         """A first attempt goes to this target."""
-        self._settle(min(self.terms.most, self.left(now) + self.terms.ratio), now)
-
-    def _settle(self, tokens: float, now: float) -> None:
-        self._tokens = tokens
-        self._at = max(self._at, now)
+        self._tokens = self.left(now) + self.terms.ratio  # `left` cuts it at the most
+        self._at = now if now > self._at else self._at
