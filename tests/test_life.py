@@ -426,7 +426,7 @@ def test_explain_decides_and_calls_nobody(gateway: Running, script: Upstream) ->
     )
     assert target["body"]["contents"][0]["parts"][0]["text"] == "hi"
     assert "logit_bias" in [loss["what"] for loss in target["losses"]]
-    assert [note["stage"] for note in told["trail"]][:2] == ["authenticate", "resolve"]
+    assert [note["stage"] for note in told["trail"]][:3] == ["authenticate", "admit", "resolve"]
 
 
 def test_a_stopped_gateway_lets_streams_end(own: Any, script: Upstream) -> None:

@@ -69,12 +69,13 @@ def test_all_that_a_key_may_be_told(capsys: pytest.CaptureFixture[str]) -> None:
     key = made(
         capsys,
         *("--name", "batch", "--tenant", "acme", "--models", "gpt-*,fast", "--models", "openai/*"),
-        *("--scopes", "trail", "--scopes", "admin", "--expires", "2099-01-01"),
+        *("--scopes", "trail", "--scopes", "admin", "--expires", "2099-01-01", "--priority", "8"),
     )
     (row,) = listed(capsys)
     assert keys.well_formed(key) and row["hint"] == key[-4:]
     assert (row["name"], row["tenant"], row["models"]) == ("batch", "acme", ["gpt-*", "fast", "openai/*"])
     assert (row["scopes"], row["expires"], row["state"]) == (["trail", "admin"], "2099-01-01T00:00:00Z", "valid")
+    assert row["priority"] == 8
 
 
 @pytest.mark.parametrize(
@@ -136,9 +137,20 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "list")
     head, row = out.splitlines()
     assert code == 0
-    assert head.split() == ["NAME", "ID", "KEY", "TENANT", "MODELS", "SCOPES", "CREATED", "EXPIRES", "STATE"]
+    assert head.split() == [
+        "NAME",
+        "ID",
+        "KEY",
+        "TENANT",
+        "MODELS",
+        "SCOPES",
+        "PRIORITY",
+        "CREATED",
+        "EXPIRES",
+        "STATE",
+    ]
     created = given["created"][:10]
-    assert row.split() == ["web", given["id"], f"…{given['hint']}", "default", "fast", "-", created, "-", "valid"]
+    assert row.split() == ["web", given["id"], f"…{given['hint']}", "default", "fast", "-", "5", created, "-", "valid"]
 
 
 @pytest.mark.parametrize("by", ["name", "id", "key"])

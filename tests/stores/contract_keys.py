@@ -13,7 +13,7 @@ from stores.rows import NOON
 class KeysContract:
     def test_what_is_added_is_listed(self, keys: Keys) -> None:
         """Every field comes back, oldest first."""
-        first = rows.key(models=("gpt-*", "fast"), scopes=("trail",), expires=NOON + 1)
+        first = rows.key(models=("gpt-*", "fast"), scopes=("trail",), expires=NOON + 1, priority=9)
         second = rows.key("key_2", "batch", "bb" * 32, created=NOON + 1)
         keys.add(second)
         keys.add(first)

@@ -36,6 +36,7 @@ class Scope(StrEnum):
 
 @app.command()
 def create(
+    *,
     name: Annotated[str, typer.Option(help="How records and reports call it; unique among valid keys.")],
     tenant: Annotated[str, typer.Option(help="Who owns what it makes; tenants do not see each other.")] = "default",
     models: Annotated[
@@ -45,6 +46,9 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help="From when it is void: 90d, 2027-01-01 or 2027-01-01T12:00:00Z.")
     ] = None,
+    priority: Annotated[
+        int, typer.Option(min=0, max=9, help="Where there is not room for all, the highest is served first.")
+    ] = 5,
     where: Where = None,
 ) -> None:
     """Make a key. It is shown this once, alone on a line."""
@@ -62,6 +66,7 @@ def create(
         scopes=tuple(scope.value for scope in scopes or ()),
         created=now,
         expires=None if expires is None else _expiry(expires, now),
+        priority=priority,
     )
     if any(declared.name == name for declared in using.keys):
         raise ConfigError(f"the config declares a key {name!r} already", where="--name")
@@ -122,7 +127,7 @@ def list_(
     if not rows:
         print("no keys yet: headgate keys create --name NAME")
         return
-    head = ("NAME", "ID", "KEY", "TENANT", "MODELS", "SCOPES", "CREATED", "EXPIRES", "STATE")
+    head = ("NAME", "ID", "KEY", "TENANT", "MODELS", "SCOPES", "PRIORITY", "CREATED", "EXPIRES", "STATE")
     cells = [
         (
             row["name"],
@@ -131,6 +136,7 @@ def list_(
             row["tenant"],
             ",".join(row["models"]) or "all",
             ",".join(row["scopes"]) or "-",
+            str(row["priority"]),
             (row["created"] or "-")[:10],
             (row["expires"] or "-")[:16],
             row["state"],
@@ -154,6 +160,7 @@ def _shown(row: KeyRow, now: float) -> dict[str, Any]:
         "tenant": row.tenant,
         "models": list(row.models),
         "scopes": list(row.scopes),
+        "priority": row.priority,
         "created": _time(row.created),
         "expires": _time(row.expires),
         "revoked": _time(row.revoked),
@@ -170,6 +177,7 @@ def _declared(key: Any, now: float) -> dict[str, Any]:
         "tenant": key.tenant,
         "models": list(key.models),
         "scopes": list(key.scopes),
+        "priority": key.priority,
         "created": None,
         "expires": _time(key.expires),
         "revoked": None,

@@ -45,4 +45,5 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE held (
             id TEXT PRIMARY KEY, kind TEXT NOT NULL, at REAL NOT NULL, tenant TEXT NOT NULL, site TEXT NOT NULL)""",
     ),
+    ("ALTER TABLE keys ADD COLUMN priority INTEGER NOT NULL DEFAULT 5",),
 )

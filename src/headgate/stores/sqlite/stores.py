@@ -48,8 +48,9 @@ class SqliteKeys:
             if taken is not None:
                 raise BadRequest(f"there is a key {taken[0]!r} already", code="key_exists", param="name")
             database.execute(
-                "INSERT INTO keys (id, digest, hint, name, tenant, models, scopes, created, expires, revoked)"
-                " VALUES (:id, :digest, :hint, :name, :tenant, :models, :scopes, :created, :expires, :revoked)",
+                "INSERT INTO keys (id, digest, hint, name, tenant, models, scopes, created, expires, revoked,"
+                " priority) VALUES (:id, :digest, :hint, :name, :tenant, :models, :scopes, :created, :expires, :revoked,"
+                " :priority)",
                 values,
             )
             database.execute("UPDATE meta SET value = value + 1 WHERE name = 'keys_version'")

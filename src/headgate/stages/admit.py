@@ -1,0 +1,116 @@
+"""Who is let in when there is not room for all: one gate for the whole gateway, in front of everything that costs.
+
+Rules of this file:
+- Stands behind Authenticate, for priority is the key's, and before anything of the body is read: a request that is shed costs its
+  head, its key and its record. Health, metrics and model lists are not gated.
+- A key has a priority, 0 to 9; the header `x-headgate-priority` may lower it for one request, never raise it.
+- Who waits longer than `queue_timeout`, or is displaced, gets 503 with Retry-After. A client that leaves while waiting frees its place.
+- The event loop's lag is the measure of the gateway's own load, and of nothing else: streams that wait for a provider cost no time.
+  While the loop is late by more than LATE, again and again, fewer are let in; the others wait, or are shed at once.
+- The slot is left in `finish`, and only by who had one.
+
+Shown in tests/test_admission.py on real sockets, and in tests/stages/test_admit.py for the lag. Costs 1 µs a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from headgate import clock
+from headgate.errors import BadRequest
+from headgate.limits.concurrency import Adaptive, AdaptiveTerms
+from headgate.limits.queue import Gate
+from headgate.model.exchange import Exchange
+from headgate.stages.base import Stage
+
+HEADER = b"x-headgate-priority"
+LEAST = 32
+"""Requests that are let in whatever the lag is: as many as keep a core busy."""
+TICK = 0.05
+"""Seconds between two looks at the event loop."""
+LATE = 0.1
+"""Seconds: a look that comes later than this says that the loop lags."""
+
+
+def _terms(most: int) -> AdaptiveTerms:
+    """Two late looks of ten are lag, one is a hiccup."""
+    return AdaptiveTerms(initial=most, least=min(LEAST, most), most=most, samples=10, signals=2)
+
+
+class Capacity:
+    """What the gateway can bear: at most `most` at once, fewer while it lags, and `queue` who wait. One for the process; a reload
+    adopts new terms."""
+
+    def __init__(self, most: int, queue: int) -> None:
+        self._adaptive = Adaptive(_terms(most))
+        self.gate = Gate(lambda: self._adaptive.limit, queue)
+        self._watching = False
+
+    def adopt(self, most: int, queue: int) -> None:
+        self._adaptive.adopt(_terms(most))
+        self.gate.resize(queue)
+        self.gate.admit()
+
+    def watch(self) -> None:
+        """Look at the event loop again and again, as long as somebody is under way."""
+        if not self._watching:
+            self._watching = True
+            self._look_again()
+
+    def _look_again(self) -> None:
+        asyncio.get_running_loop().call_later(TICK, self._look, clock.mono() + TICK)
+
+    def _look(self, due: float) -> None:
+        under_way = self.gate.look().under_way
+        self.observe(clock.mono(), due)
+        if under_way:
+            self._look_again()
+        else:
+            self._watching = False
+
+    def observe(self, now: float, due: float) -> None:
+        """The loop came at `now` to what was due at `due` (monotonic seconds)."""
+        self._adaptive.observe(now, self.gate.look().under_way, None, now - due > LATE)
+        self.gate.admit()
+
+
+class Admit(Stage):
+    name = "admit"
+
+    def __init__(self, capacity: Capacity, seconds: float) -> None:
+        self._capacity = capacity
+        self._gate = capacity.gate
+        self._seconds = seconds
+
+    async def start(self, x: Exchange) -> None:
+        x.priority = _priority(x)
+        if x.dry:
+            load = self._gate.look()
+            free = load.under_way < load.limit
+            x.trail.note(self.name, "ok" if free else "waits", priority=x.priority, waiting=load.waiting)
+            return
+        if self._gate.try_enter():
+            x.admitted = True
+            x.trail.note(self.name, "ok")
+        else:
+            began = clock.mono()
+            await self._gate.enter(x.priority, self._seconds)
+            x.admitted = True
+            x.trail.note(self.name, "waited", priority=x.priority, seconds=round(clock.mono() - began, 3))
+        self._capacity.watch()
+
+    def finish(self, x: Exchange) -> None:
+        if x.admitted:
+            x.admitted = False
+            self._gate.leave()
+
+
+def _priority(x: Exchange) -> int:
+    """The key's, or what the header lowers it to. Raises BadRequest for a header that is no priority."""
+    own = x.identity.priority if x.identity is not None else 0
+    asked = x.request.header(HEADER).strip()
+    if not asked:
+        return own
+    if len(asked) != 1 or not asked.isdigit():
+        raise BadRequest("x-headgate-priority is a number from 0 to 9", code="invalid_priority")
+    return min(own, int(asked))
