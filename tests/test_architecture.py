@@ -37,7 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dispatch": VALUES | {"tasks", "dialects", "routing", "upstream", "meter", "prepare", "attempt"},
     "cascade": VALUES | {"routing", "attempt"},
     "answer": VALUES | {"dialects", "attempt"},
-    "pipeline": VALUES | {"tasks", "stages.base", "dialects", "dispatch", "attempt", "answer", "net"},
+    "joint": VALUES,
+    "pipeline": VALUES | {"tasks", "stages.base", "dialects", "dispatch", "attempt", "answer", "joint", "net"},
     "explain": VALUES | {"http", "stages", "meter", "dispatch", "pipeline"},
     "http": VALUES
     | {"dialects", "pipeline", "net", "explain", "stages", "stores.base", "providers.base", "providers.site", "tasks"},

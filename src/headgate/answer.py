@@ -15,13 +15,19 @@ def render(x: Exchange, served: Served, filtered: bool) -> Render:
     client_whole = not x.head.stream
     same_form = frames.whole == client_whole and (client_whole or frames.framing == x.request.framing)
     shown: Render
-    if served.prepared.same and same_form:
+    if served.prepared.same and same_form and not joins(x):
         hide = not x.head.include_usage
         shown = Patched(hide) if filtered else Verbatim(hide)
     else:
         asked = ask(x, served.prepared.prompt)
         shown = Folded(x.dialect, asked) if client_whole else Encoded(x.dialect.encoder(asked))
     return Aliased(shown, x.route.alias) if x.route is not None and x.route.answer_alias else shown
+
+
+def joins(x: Exchange) -> bool:
+    """Whether another answer may go on behind this one when it breaks off: then it is shown in the gateway's own words from the
+    start, even in the same dialect, because the rest will be."""
+    return x.head is not None and x.head.stream and x.route is not None and x.route.policy.midstream == "continue"
 
 
 def ask(x: Exchange, prompt: Prompt | None = None) -> Ask:

@@ -19,7 +19,8 @@ from headgate.attempt import Served
 from headgate.dialects.memo import Remember
 from headgate.dialects.render import Render
 from headgate.dispatch import Dispatch
-from headgate.errors import HeadgateError, Internal, Refused, Unavailable, UpstreamRefused
+from headgate.errors import HeadgateError, Internal, Refused, Unavailable, UpstreamError, UpstreamRefused
+from headgate.joint import Joint
 from headgate.model.events import Event, Frame
 from headgate.model.exchange import Exchange
 from headgate.model.record import Outcome
@@ -98,18 +99,29 @@ class Flow:
     def __init__(self, pipeline: Pipeline, x: Exchange, served: Served) -> None:
         self.x = x
         self._pipeline = pipeline
-        self._served = served
-        self._frames = served.frames
-        self._pending: list[Frame] = served.held
-        self._filters: list[Filter] = pipeline.filters(x)
-        self._render: Render = answer.render(x, served, filtered=bool(self._filters))
-        self._remember = Remember() if served.undo is not None else None
-        self._withheld = b""
         self._shown = False
         self._over = False
         self.whole = not (x.head and x.head.stream)
         self.status = 200
+        self._filters: list[Filter] = []
+        self._take(served)
+        self._joint = Joint() if answer.joins(x) else None
+        self._show_anew()
+
+    def _take(self, served: Served) -> None:
+        """The answer comes from here, from its first frame on."""
+        self._served = served
+        self._frames = served.frames
+        self._pending: list[Frame] = served.held
+        self._withheld = b""
         self.headers: Headers = served.headers
+
+    def _show_anew(self) -> None:
+        for filter_ in self._filters:
+            filter_.end()
+        self._filters = self._pipeline.filters(self.x)
+        self._render: Render = answer.render(self.x, self._served, filtered=bool(self._filters))
+        self._remember = Remember() if self._served.undo is not None else None
 
     async def next(self) -> bytes:
         """The next bytes for the client, b"" after the last. The first call raises what the client may see as an HTTP error."""
@@ -118,18 +130,46 @@ class Flow:
     async def pour(self, write: Sink) -> bool:
         """Hands the client's bytes to `write` as they become ready, until it says no (False) or the answer is over (True). Raises
         what the client may see as an HTTP error, where nothing was written before."""
-        if self._over:
-            return True
+        while not self._over:
+            try:
+                if not await self._poured(write):
+                    return False
+                last = self._end()
+            except HeadgateError as error:
+                if await self._recovered(error):
+                    continue
+                assert self.x.error is not None
+                last = self._fail(self.x.error)
+            except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
+                last = self._fail(told(error, self.x))
+            if last:
+                write(last)
+        return True
+
+    async def _recovered(self, error: HeadgateError) -> bool:
+        """Whether the answer goes on from another target: anew where nothing of it was shown, else behind its text. Where not, the
+        exchange has its error."""
+        self.x.error = error
+        policy = self.x.route.policy if self.x.route is not None else None
+        if policy is None or policy.midstream == "error" or not isinstance(error, UpstreamError):
+            return False
+        so_far = self._joint.text if self._shown and self._joint is not None else ""
+        if self._shown and not so_far:
+            return False
+        self._served.end("failed", error, False)
         try:
-            if not await self._poured(write):
-                return False
-            last = self._end()
-        except HeadgateError as error:
-            last = self._fail(error)
-        except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
-            last = self._fail(told(error, self.x))
-        if last:
-            write(last)
+            served = await self._served.again(error, so_far)
+        except HeadgateError as last:
+            self.x.error = last if not self._shown else error
+            return False
+        self.x.error = None
+        self._take(served)
+        if self._shown:
+            assert self._joint is not None
+            self._joint.join()
+        else:
+            self._joint = Joint() if self._joint is not None else None
+            self._show_anew()
         return True
 
     async def _poured(self, write: Sink) -> bool:
@@ -189,9 +229,12 @@ class Flow:
         for frame in frames:
             render.frame(frame)
             events: Iterable[Event] = frame.events
-            if undo is not None:
+            if undo is not None or self._joint is not None:
                 self._refuse_failure()
+            if undo is not None:
                 events = undo.events(events)
+            if self._joint is not None:
+                events = self._joint.events(events)
             for filter_ in self._filters:
                 events = [told for event in events for told in filter_.event(event)]
             if self._remember is not None:
@@ -216,7 +259,7 @@ class Flow:
             self._render.events(events)
         last = self._withheld + self._render.end()
         self.x.losses = [*self.x.losses, *self._render.losses()]
-        self.x.held_id, self.x.held_site = self._served.meter.started_id, self._served.prepared.site.name
+        self.x.held_id, self.x.held_site = self._served.meter.started_id, self._served.prepared.target.site
         if self._remember is not None and self.x.identity is not None:
             self._pipeline.remember(self.x.identity.tenant, self._remember.entries())
         failed = self._served.meter.failed

@@ -112,7 +112,7 @@ class Prepare:
         """What makes this target go on behind the text that an answer had when it broke off. Raises BadRequest where it would begin
         another answer instead."""
         way = self.way(x, target)
-        if not way.goal.accepts.prefill:
+        if way.goal.accepts.prefill == "none":
             raise BadRequest(f"{target.name} does not go on with a text", code="cannot_continue")
         return self._cross(x, target, way, so_far)
 
@@ -139,6 +139,8 @@ class Prepare:
         known = self._abilities(site.name, target.model) or Abilities()
         if known.thinking is not None:
             accepts = replace(accepts, thinking=known.thinking)
+            if known.thinking == "adaptive" and dialect.family == "anthropic":
+                accepts = replace(accepts, prefill="none")  # Claude from Opus 4.6 on refuses a prefilled answer
         goal = Target(
             model=target.model,
             provider=site.provider.name,

@@ -115,8 +115,9 @@ def _sites(
 def _keyed(name: str, site: Site, keys: Sequence[schema.ProviderKey]) -> dict[str, Site]:
     """The sites of a provider with several keys: alike but for the credential."""
     return {
-        name if not number else f"{name}#{key.name}": replace(
+        (name if not number else f"{name}#{key.name}"): replace(
             site,
+            key=key.name if number else "",
             credential=Credential(name=key.name, key=Secret(key.api_key), settings=site.credential.settings),
         )
         for number, key in enumerate(keys)

@@ -71,8 +71,9 @@ class Accepts(Struct, frozen=True, kw_only=True):
     """OpenAI chat: Anthropic's `cache_control` marks on parts and tools are understood (OpenRouter)."""
     state: bool = True
     """Responses: previous_response_id, conversation, background and store work here."""
-    prefill: bool = False
-    """A last message of the assistant's is gone on with, not answered."""
+    prefill: Literal["none", "message", "prefix", "partial", "flag"] = "none"
+    """Whether a last message of the assistant's is gone on with, not answered: as it stands · OpenAI chat: where the message says
+    `prefix: true` (Mistral) or `partial: true` (Moonshot, Qwen), or the request `continue_final_message: true` (vLLM, SGLang)."""
     reasoning_field: Literal["reasoning_details", "reasoning_content", "reasoning", "none"] = "reasoning_details"
     """OpenAI chat: where thoughts of earlier turns go back to."""
     thinking: Literal["adaptive", "budget"] = "adaptive"

@@ -83,7 +83,7 @@ class Opaque:
         if _UNSAFE.search(match.rest) or not match.rest.startswith("/"):
             raise BadRequest("the path is not in its plain form", code="invalid_path")
         sites = ingress.pipeline.dispatch.prepare.sites
-        candidates = [sites[match.site]] if match.site in sites else [] if match.site else _likely(x, sites.values())
+        candidates = _of(match.site, sites.values()) if match.site else _likely(x, sites.values())
         body: bytes | None = None
         site, allow = self._allowed(x, match, candidates)
         if header(x.request.headers, b"content-type") in (b"application/json", None) and x.request.method in (
@@ -130,7 +130,7 @@ class Opaque:
         if allow.uses and identity:
             held = self._owned(x, identity)
             for site, allow, _ in fitting:
-                if site.name == held.site:
+                if site.id == held.site:
                     return site, allow
             raise NotFound(f"there is no {identity!r}", code="object_not_found")
         return site, allow
@@ -156,12 +156,12 @@ class Opaque:
         x.request.site = x.request.site or site.name
         route = self._resolve.passed(x, named.model)
         target = next(
-            (t for t in route.targets if any(t.site == c.name and allow in c.provider.opaque for c in candidates)), None
+            (t for t in route.targets if any(t.site == c.id and allow in c.provider.opaque for c in candidates)), None
         )
         if target is None:
             raise Forbidden(f"the provider of {named.model!r} does not offer this path", code="path_not_allowed")
         x.route = route
-        site = next(c for c in candidates if c.name == target.site)
+        site = next(c for c in candidates if c.id == target.site)
         edit = Edit(name="model", path=("model",), value=msgspec.json.encode(target.model), present=True)
         return site, apply(body, [edit]) if target.model != named.model else body
 
@@ -269,6 +269,11 @@ class Opaque:
         held = Held(id=identity, kind=kind, at=x.at, tenant=x.identity.tenant, site=site.name)
         self._objects.hold(held)
         self._spool.append((held,))
+
+
+def _of(name: str, sites: Iterable[Site]) -> list[Site]:
+    """The sites of a provider: one a key."""
+    return [site for site in sites if site.name == name]
 
 
 def _likely(x: Exchange, sites: Iterable[Site]) -> list[Site]:

@@ -29,7 +29,7 @@ PROVIDER = Provider(
         Endpoint(
             dialect="openai_chat",
             prefix="/compatible-mode/v1",
-            accepts=replace(CHAT, audio=True, reasoning_field="reasoning_content"),
+            accepts=replace(CHAT, audio=True, reasoning_field="reasoning_content", prefill="partial"),
         ),
         Endpoint(
             dialect="anthropic_messages",

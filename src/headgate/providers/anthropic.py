@@ -24,7 +24,7 @@ PROVIDER = Provider(
     env=("ANTHROPIC_API_KEY",),
     auth=Bearer("x-api-key", ""),
     endpoints=(
-        Endpoint(dialect="anthropic_messages", accepts=Accepts(tool_id="anthropic")),
+        Endpoint(dialect="anthropic_messages", accepts=Accepts(tool_id="anthropic", prefill="message")),
         Endpoint(dialect="openai_chat", auth=Bearer(), accepts=Accepts(tool_id="anthropic", json_schema=False)),
     ),
     dialects=("anthropic_messages",),

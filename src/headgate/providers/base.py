@@ -153,6 +153,13 @@ class Site(Struct, frozen=True, kw_only=True):
     """Restricts and orders the provider's endpoints; empty: the provider's own order."""
     deadlines: Deadlines = Deadlines()
     headers: tuple[tuple[str, str], ...] = ()
+    key: str = ""
+    """Which of the provider's keys this is, where it has several: "" for the first."""
+
+    @property
+    def id(self) -> str:
+        """What tells it from every other site: its name, and "#key" for all but a provider's first key."""
+        return f"{self.name}#{self.key}" if self.key else self.name
 
     def endpoint(self, dialect: str) -> Endpoint:
         if not self.dialects:

@@ -33,7 +33,7 @@ PROVIDER = Provider(
     endpoints=(
         Endpoint(
             dialect="openai_chat",
-            accepts=replace(CHAT, stream_usage=False, tool_id="mistral", drop=_REFUSED),
+            accepts=replace(CHAT, stream_usage=False, tool_id="mistral", drop=_REFUSED, prefill="prefix"),
         ),
     ),
     opaque=(

@@ -24,7 +24,11 @@ PROVIDER = Provider(
     base_url="https://api.moonshot.ai",
     env=("MOONSHOT_API_KEY",),
     endpoints=(
-        Endpoint(dialect="openai_chat", prefix="/v1", accepts=replace(CHAT, reasoning_field="reasoning_content")),
+        Endpoint(
+            dialect="openai_chat",
+            prefix="/v1",
+            accepts=replace(CHAT, reasoning_field="reasoning_content", prefill="partial"),
+        ),
         Endpoint(
             dialect="anthropic_messages",
             prefix="/anthropic/v1",

@@ -15,7 +15,10 @@ PROVIDER = Provider(
     base_url="http://localhost:30000/v1",
     env=("SGLANG_API_KEY",),
     endpoints=(
-        Endpoint(dialect="openai_chat", accepts=replace(CHAT, audio=True, reasoning_field="reasoning_content")),
+        Endpoint(
+            dialect="openai_chat",
+            accepts=replace(CHAT, audio=True, reasoning_field="reasoning_content", prefill="flag"),
+        ),
         Endpoint(dialect="openai_responses", paths=paths.NO_COUNT, accepts=RESPONSES),
         Endpoint(dialect="openai_completions"),
     ),

@@ -22,7 +22,8 @@ PROVIDER = Provider(
     env=("VLLM_API_KEY",),
     endpoints=(
         Endpoint(
-            dialect="openai_chat", accepts=replace(CHAT, max_tokens_field=None, audio=True, reasoning_field="reasoning")
+            dialect="openai_chat",
+            accepts=replace(CHAT, max_tokens_field=None, audio=True, reasoning_field="reasoning", prefill="flag"),
         ),
         Endpoint(dialect="anthropic_messages", accepts=MESSAGES, headers=(VERSION,)),
         Endpoint(dialect="openai_responses", paths=paths.NO_COUNT, accepts=RESPONSES),

@@ -60,10 +60,22 @@ class _Writer:
         custom = {tool.name for tool in prompt.tools if tool.kind == "custom"}
         self.wrapped = frozenset() if self.accepts.custom_tools else frozenset(custom)
 
+    def _prefill(self, json: Json) -> None:
+        """The answer's beginning, where the conversation ends with one."""
+        last = json["messages"][-1] if json["messages"] else {}
+        if last.get("role") != "assistant" or last.get("tool_calls"):
+            return
+        form = self.accepts.prefill
+        if form in ("prefix", "partial"):
+            last[form] = True
+        elif form == "flag":
+            json |= {"continue_final_message": True, "add_generation_prompt": False}
+
     def written(self) -> Written:
         prompt = self.prompt
         composer = Composer(self.accepts, self.names, self.losses)
         json: Json = {"model": self.target.model, "messages": composer.messages(prompt.messages)}
+        self._prefill(json)
         tools = [tool for tool in map(self._tool, prompt.tools) if tool is not None]
         if tools:
             json["tools"] = tools
