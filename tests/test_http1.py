@@ -168,6 +168,29 @@ async def test_a_decompression_bomb_meets_the_readers_limit_first(pool: Pool, sc
         await pool.fetch(call(script), limit=1_000_000)
 
 
+async def test_others_have_their_turn_while_a_bomb_is_unpacked(pool: Pool, script: Upstream) -> None:
+    """50 kB on the wire are 50 MB of work: it is done in steps."""
+    script.script(Reply(headers={"content-encoding": "gzip"}, pieces=[gzip.compress(b"\0" * 50_000_000)]))
+    size = since = worst = 0
+
+    async def others() -> None:
+        nonlocal since
+        while True:
+            since = 0
+            await asyncio.sleep(0)
+
+    response = await pool(call(script))
+    waiting = asyncio.get_running_loop().create_task(others())
+    while data := await response.read():
+        size += len(data)
+        since += len(data)
+        worst = max(worst, since)
+    waiting.cancel()
+    response.close()
+    assert size == 50_000_000
+    assert worst <= 1_000_000, "bytes unpacked between two turns"
+
+
 async def test_closing_early_ends_the_upstreams_work(pool: Pool, script: Upstream) -> None:
     script.script(Reply(pieces=[b"abc"], chunked=True, after="hang"))
     response = await pool(call(script))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from datetime import UTC, datetime
+from functools import cache
 from ipaddress import ip_address
 from textwrap import wrap
 
@@ -36,13 +37,21 @@ def _add(a: _Point, b: _Point) -> _Point:
     return x, (slope * (a[0] - x) - a[1]) % _P
 
 
-def _times(scalar: int, point: _Point) -> tuple[int, int]:
+@cache
+def _doubled() -> tuple[_Point, ...]:
+    """The base point times 1, 2, 4, ..."""
+    points: list[_Point] = [_G]
+    while len(points) < 256:
+        points.append(_add(points[-1], points[-1]))
+    return tuple(points)
+
+
+def _times(scalar: int) -> tuple[int, int]:
+    """The base point times this."""
     total: _Point = None
-    while scalar:
-        if scalar & 1:
+    for place, point in enumerate(_doubled()):
+        if scalar >> place & 1:
             total = _add(total, point)
-        point = _add(point, point)
-        scalar >>= 1
     assert total is not None
     return total
 
@@ -54,7 +63,7 @@ def _scalar() -> int:
 def _sign(key: int, data: bytes) -> bytes:
     digest = int.from_bytes(hashlib.sha256(data).digest(), "big")
     once = _scalar()
-    r = _times(once, _G)[0] % _N
+    r = _times(once)[0] % _N
     return _sequence(_integer(r), _integer(pow(once, -1, _N) * (digest + r * key) % _N))
 
 
@@ -99,7 +108,7 @@ def _name(text: str) -> bytes:
 
 
 def _public(key: int) -> bytes:
-    x, y = _times(key, _G)
+    x, y = _times(key)
     return b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big")
 
 

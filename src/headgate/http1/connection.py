@@ -69,6 +69,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._inflate: zlib._Decompress | None = None
         self._inflating = False
+        self._tail = False
+        """The first of `_chunks` is what a step of decompression left: between two steps others have their turn."""
         self._keep = False
         self._sent = False
 
@@ -264,8 +266,12 @@ class Connection(asyncio.Protocol):
         self._sink, self._idle = sink, seconds
         try:
             while True:
+                if self._tail:
+                    await asyncio.sleep(0)
                 if not self._deliver():
                     return False
+                if self._tail:
+                    continue
                 if self._error is not None:
                     raise self._error
                 if self._done:
@@ -283,9 +289,12 @@ class Connection(asyncio.Protocol):
                 data = self._take()
                 if data and not self._sink(data):
                     self._sink = None
+                if self._tail:
+                    break
         except Exception as error:  # noqa: BLE001 - the reader's own, raised to it
             self._error = error
             self._chunks.clear()
+            self._tail = False
         return self._sink is not None
 
     def _take(self) -> bytes:
@@ -308,7 +317,8 @@ class Connection(asyncio.Protocol):
             data = self._inflate.decompress(packed, INFLATE_STEP)
         except zlib.error as error:
             raise UpstreamMalformed("the upstream's compressed answer is damaged") from error
-        if self._inflate.unconsumed_tail:
+        self._tail = bool(self._inflate.unconsumed_tail)
+        if self._tail:
             self._chunks.appendleft(self._inflate.unconsumed_tail)
             self._buffered += len(self._inflate.unconsumed_tail)
         self._resume()
