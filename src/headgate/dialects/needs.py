@@ -19,7 +19,7 @@ ASCII, SPELLED, ESCAPED = 6, 12, 24
 """Bytes a token at most: ASCII, other letters, escaped letters."""
 SMALL = 6_000
 """Bytes below which no body is too large for any model on sale (1,000 tokens)."""
-SAMPLES, SAMPLE = 16, 1024
+SAMPLES, SAMPLE = 16, 64
 _MEDIA: frozenset[Need] = frozenset(("images", "audio", "documents", "video"))
 
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from headgate.dialects.base import Head
 from headgate.model.ability import Need
-
-_NOTHING = Raw(b"null")
 
 
 class _Typed(Struct):
@@ -27,8 +25,21 @@ class _Config(Struct):
     format: _Typed | None = None
 
 
+class _Source(Struct):
+    type: str | None = None
+    content: list[_Block] | str | None = None
+
+
+class _Block(Struct):
+    """The `content` of a server tool's result may be an object."""
+
+    type: str | None = None
+    source: _Source | str | None = None
+    content: list[_Block] | _Block | str | None = None
+
+
 class _Message(Struct):
-    content: Raw = _NOTHING
+    content: list[_Block] | str | None = None
 
 
 class _Body(Struct):
@@ -38,49 +49,36 @@ class _Body(Struct):
     thinking: _Typed | None = None
 
 
-class _Block(Struct):
-    type: str | None = None
-    source: Raw = _NOTHING
-    content: Raw = _NOTHING
-
-
-class _Source(Struct):
-    type: str | None = None
-    content: Raw = _NOTHING
-
-
 _body = msgspec.json.Decoder(_Body).decode
-_blocks = msgspec.json.Decoder(list[_Block]).decode
-_source = msgspec.json.Decoder(_Source).decode
 
 
 def needs(head: Head) -> set[Need]:
     found: set[Need] = {"tools"} if head.tools else set()
     try:
         read = _body(head.body)
-        bound = read.output_format or (read.output_config and read.output_config.format)
-        if bound and bound.type == "json_schema":
-            found.add("schema")
-        if read.thinking is not None and read.thinking.type in ("enabled", "adaptive"):
-            found.add("reasoning")
-        for message in read.messages or ():
-            found.update(_held(message.content))
     except (msgspec.DecodeError, RecursionError):
         return found
+    bound = read.output_format or (read.output_config and read.output_config.format)
+    if bound and bound.type == "json_schema":
+        found.add("schema")
+    if read.thinking is not None and read.thinking.type in ("enabled", "adaptive"):
+        found.add("reasoning")
+    for message in read.messages or ():
+        if isinstance(message.content, list):
+            found.update(_held(message.content))
     return found
 
 
-def _held(content: Raw) -> Iterator[Need]:
-    if memoryview(content)[0] != ord("["):
-        return
-    for block in _blocks(content):
+def _held(blocks: list[_Block]) -> Iterator[Need]:
+    for block in blocks:
+        inside = block.content
         if block.type == "image":
             yield "images"
-        elif block.type == "tool_result":
-            yield from _held(block.content)
         elif block.type == "document":
-            source = _source(block.source)
-            if source.type == "content":
-                yield from _held(source.content)
-            elif source.type != "text":
+            source = block.source
+            if not isinstance(source, _Source) or source.type not in ("text", "content"):
                 yield "documents"
+                continue
+            inside = source.content
+        if isinstance(inside, list):
+            yield from _held(inside)

@@ -18,8 +18,22 @@ from headgate.model.ability import Need
 _NOTHING = Raw(b"null")
 
 
+class _File(Struct):
+    file_data: Raw = _NOTHING
+
+
+class _Source(Struct):
+    type: str | None = None
+
+
+class _Part(Struct):
+    type: str | None = None
+    file: _File | None = None
+    source: _Source | str | None = None
+
+
 class _Message(Struct):
-    content: Raw = _NOTHING
+    content: list[_Part | str] | str | None = None
 
 
 class _Format(Struct):
@@ -32,22 +46,7 @@ class _Body(Struct):
     reasoning_effort: str | None = None
 
 
-class _File(Struct):
-    file_data: Raw = _NOTHING
-
-
-class _Source(Struct):
-    type: str | None = None
-
-
-class _Part(Struct):
-    type: str | None = None
-    file: _File | None = None
-    source: _Source | None = None
-
-
 _body = msgspec.json.Decoder(_Body).decode
-_parts = msgspec.json.Decoder(list[_Part | str]).decode
 
 _MEDIA: dict[str | None, Need] = {
     "image_url": "images",
@@ -65,7 +64,7 @@ def needs(head: Head) -> set[Need]:
     except (msgspec.DecodeError, RecursionError):
         return found
     for message in read.messages or ():
-        if memoryview(message.content)[0] == ord("["):
+        if isinstance(message.content, list):
             found.update(_held(message.content))
     if read.response_format is not None and read.response_format.type == "json_schema":
         found.add("schema")
@@ -74,11 +73,7 @@ def needs(head: Head) -> set[Need]:
     return found
 
 
-def _held(content: Raw) -> Iterator[Need]:
-    try:
-        parts = _parts(content)
-    except (msgspec.DecodeError, RecursionError):
-        return
+def _held(parts: list[_Part | str]) -> Iterator[Need]:
     for part in parts:
         if isinstance(part, str):
             continue
@@ -87,5 +82,5 @@ def _held(content: Raw) -> Iterator[Need]:
         elif part.type == "file":
             image = part.file is not None and bytes(memoryview(part.file.file_data)[:12]) == b'"data:image/'
             yield "images" if image else "documents"
-        elif part.type == "document" and (part.source is None or part.source.type != "text"):
+        elif part.type == "document" and not (isinstance(part.source, _Source) and part.source.type == "text"):
             yield "documents"

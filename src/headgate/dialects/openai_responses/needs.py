@@ -24,10 +24,15 @@ class _Typed(Struct):
     type: str | None = None
 
 
+class _Part(Struct):
+    type: str | None = None
+    file_data: Raw = _NOTHING
+
+
 class _Item(Struct):
     type: str | None = None
-    content: Raw = _NOTHING
-    output: Raw = _NOTHING
+    content: list[_Part] | _Part | str | None = None
+    output: list[_Part] | _Part | str | None = None
     tools: list[_Typed] | None = None
 
 
@@ -46,14 +51,7 @@ class _Body(Struct):
     reasoning: _Reasoning | None = None
 
 
-class _Part(Struct):
-    type: str | None = None
-    file_data: Raw = _NOTHING
-
-
 _body = msgspec.json.Decoder(_Body).decode
-_parts = msgspec.json.Decoder(list[_Part]).decode
-_part = msgspec.json.Decoder(_Part).decode
 
 _MEDIA: dict[str | None, Need] = {
     "input_image": "images",
@@ -65,28 +63,28 @@ _CALLED = frozenset(("function", "custom", "namespace"))
 
 
 def needs(head: Head) -> set[Need]:
-    found: set[Need] = set()
     try:
         read = _body(head.body)
-        if read.text is not None and read.text.format is not None and read.text.format.type == "json_schema":
-            found.add("schema")
-        if read.reasoning is not None and read.reasoning.effort not in (None, "none"):
-            found.add("reasoning")
-        tools = list(read.tools or ())
-        for item in read.input if isinstance(read.input, list) else ():
-            found.update(_held(item.content))
-            found.update(_held(item.output))
-            tools += item.tools or ()
-        if any(tool.type in _CALLED for tool in tools):
-            found.add("tools")
     except (msgspec.DecodeError, RecursionError):
-        return found
+        return set()
+    found: set[Need] = set()
+    if read.text is not None and read.text.format is not None and read.text.format.type == "json_schema":
+        found.add("schema")
+    if read.reasoning is not None and read.reasoning.effort not in (None, "none"):
+        found.add("reasoning")
+    tools = read.tools or []
+    for item in read.input if isinstance(read.input, list) else ():
+        for held in (item.content, item.output):
+            if held is not None and not isinstance(held, str):
+                found.update(_held(held if isinstance(held, list) else [held]))
+        if item.tools:
+            tools = tools + item.tools
+    if any(tool.type in _CALLED for tool in tools):
+        found.add("tools")
     return found
 
 
-def _held(content: Raw) -> Iterator[Need]:
-    first = memoryview(content)[0]
-    parts = _parts(content) if first == ord("[") else [_part(content)] if first == ord("{") else []
+def _held(parts: list[_Part]) -> Iterator[Need]:
     for part in parts:
         if part.type in _MEDIA:
             yield _MEDIA[part.type]
