@@ -23,7 +23,7 @@ from headgate.stages.account import Price
 
 
 async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: Price) -> dict[str, Any]:
-    """The explanation of `envelope` = {"path", "body"} for this identity."""
+    """The explanation of `envelope` = {"path", "body"} for this identity; "headers", if given, are what rules see."""
     if (
         not isinstance(envelope, dict)
         or not isinstance(envelope.get("path"), str)
@@ -43,7 +43,7 @@ async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: 
         method="POST",
         path=path,
         query=query.encode(),
-        headers=[(b"content-type", b"application/json")],
+        headers=_headers(envelope.get("headers", {})),
         credential=b"",
         operation=match.operation,
         model=match.model,
@@ -81,6 +81,16 @@ async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: 
         "trail": x.trail.full(),
         "targets": targets,
     }
+
+
+def _headers(given: Any) -> list[tuple[bytes, bytes]]:
+    """Raises BadRequest for what could be no header."""
+    if not isinstance(given, dict) or not all(
+        isinstance(value, str) and value.isprintable() for value in given.values()
+    ):
+        raise BadRequest('headers takes {"x-name": "value"}', param="headers")
+    named = [(name.lower().encode(), value.encode("latin-1", errors="replace")) for name, value in given.items()]
+    return [(b"content-type", b"application/json"), *named]
 
 
 def _targets(ingress: Ingress, x: Exchange, price: Price) -> list[dict[str, Any]]:

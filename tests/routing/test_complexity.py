@@ -185,7 +185,24 @@ def test_the_caps_are_a_hundred_or_more_and_each_is_reachable() -> None:
     assert found.value == 100.0
 
 
-WORDS = st.sampled_from("prove must the a compare 12 x^2 ```def f()``` hello without 证明 \n- point".split(" "))
+WORDS = st.sampled_from(
+    [
+        "prove",
+        "must",
+        "the",
+        "a",
+        "compare",
+        "12",
+        "x^2",
+        "```def",
+        "f()```",
+        "hello",
+        "without",
+        "证明",
+        "\n-",
+        "point",
+    ]
+)
 TEXTS = st.lists(WORDS, max_size=60).map(" ".join)
 
 

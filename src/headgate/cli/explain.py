@@ -27,6 +27,9 @@ def explain(
     key: Annotated[
         str | None, typer.Option(help="Whose key: its name or id. Without it, a key that may use everything.")
     ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(help='A header that rules see, "x-team: search". May be given again.')
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole explanation as JSON.")] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -42,12 +45,20 @@ def explain(
     variables = environment()
     gateway = Gateway(load(config, variables), variables)
     try:
-        told = asyncio.run(explained(gateway.app, _identity(gateway, key), {"path": path, "body": json}, gateway.price))
+        envelope = {"path": path, "body": json, "headers": dict(map(_named, header or ()))}
+        told = asyncio.run(explained(gateway.app, _identity(gateway, key), envelope, gateway.price))
     finally:
         gateway.close()
     print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() if as_json else _text(told))
     if told["verdict"] != "allowed":
         raise typer.Exit(1)
+
+
+def _named(header: str) -> tuple[str, str]:
+    name, colon, value = header.partition(":")
+    if not colon:
+        raise BadRequest(f"{header!r} is no header: write name: value")
+    return name.strip(), value.strip()
 
 
 def _identity(gateway: Gateway, key: str | None) -> Identity:

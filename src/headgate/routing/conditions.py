@@ -22,7 +22,7 @@ from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headgate.errors import ConfigError
-from headgate.routing.facts import CREDENTIALS, SAMPLES, WORDS, Facts
+from headgate.routing.facts import CREDENTIALS, SAMPLES, WORDS, Facts, variables
 
 if TYPE_CHECKING:
     from cel.cel import Context, Program
@@ -51,7 +51,7 @@ class Unjudged(Exception):
 
 
 class Condition:
-    """`words` are those of facts.py that it names."""
+    """`words` are those of facts.py that it names; headers that it names itself are "headers.x-team", others "headers"."""
 
     __slots__ = ("_program", "text", "words")
 
@@ -97,14 +97,7 @@ def compile(text: str) -> Condition:
 
 def _try(condition: Condition) -> None:
     """What breaks with values of the right types would break at the first request. Data may still be missing: not judged here."""
-    values: dict[str, Any] = {}
-    for name in condition.words:
-        root, dot, member = name.partition(".")
-        sample = SAMPLES[WORDS[name].type]
-        if dot:
-            values.setdefault(root, {})[member] = sample
-        else:
-            values[root] = sample
+    values = variables(condition.words, lambda name: SAMPLES[WORDS[name].type], {})
     try:
         condition.holds(_engine().Context(variables=values))
     except Unjudged as error:
@@ -182,8 +175,8 @@ class _Names:
     def _word(self, index: int, token: _Token) -> str:
         name = token.text
         if name == "headers":
-            self._header(index)
-        elif name not in WORDS:
+            return self._header(index)
+        if name not in WORDS:
             member = self._at(index + 2)
             if self._at(index + 1).text == "." and member.kind == "name":
                 name = f"{name}.{member.text}"
@@ -197,8 +190,8 @@ class _Names:
             hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(sorted(known))}"
             raise self._error(token, f"there is no function `{token.text}` here", hint)
 
-    def _header(self, index: int) -> None:
-        """A header read by its name: lower case, no credential, and asked for before."""
+    def _header(self, index: int) -> str:
+        """The word for a header that is named: lower case, no credential, and asked for before. Else that for all."""
         after = self._at(index + 1).text
         token = self._at(index + 2)
         if after == "[" and token.kind == "text" and self._at(index + 3).text == "]":
@@ -209,7 +202,7 @@ class _Names:
             token = self._at(index - 2)
             name = self._value(token)
         else:
-            return
+            return "headers"
         if name != name.lower():
             raise self._error(token, "headers have lower-case names here", f'write "{name.lower()}"')
         if name in CREDENTIALS:
@@ -217,6 +210,7 @@ class _Names:
         if name not in self._asked:
             hint = f'write "{name}" in headers && ...'
             raise self._error(token, f'nothing asks whether the header "{name}" was sent', hint)
+        return f"headers.{name}"
 
     def _headers_asked_for(self) -> Iterator[str]:
         for index, token in enumerate(self._tokens):

@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -79,16 +79,23 @@ class Facts:
         return sorted({tag for tag in (*named, *(metadata if isinstance(metadata, dict) else ())) if tag})
 
     def values(self, words: Iterable[str]) -> dict[str, Any]:
-        """The variables of conditions that use these words: `request.model` becomes {"request": {"model": ...}}."""
-        found: dict[str, Any] = {}
-        for name in words:
-            root, dot, member = name.partition(".")
-            value = WORDS[name].value(self)
-            if dot:
-                found.setdefault(root, {})[member] = value
-            else:
-                found[root] = value
-        return found
+        """The variables of conditions that use these words: `request.model` becomes {"request": {"model": ...}}. Of `headers.x-team`
+        that header alone, if it was sent; of `headers` all."""
+        return variables(words, lambda name: WORDS[name].value(self), self.headers)
+
+
+def variables(words: Iterable[str], value: Callable[[str], Any], headers: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in words:
+        root, dot, member = name.partition(".")
+        if root == "headers":
+            sent = {member: headers[member]} if member in headers else {}
+            found[root] = found.get(root, {}) | (sent if dot else headers)
+        elif dot:
+            found.setdefault(root, {})[member] = value(name)
+        else:
+            found[root] = value(name)
+    return found
 
 
 class Word(Struct, frozen=True):

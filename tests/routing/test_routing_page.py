@@ -1,0 +1,44 @@
+"""docs/routing.md says what the code does: `make docs` writes it anew."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+from headgate.config.load import parse_config
+from headgate.config.provision import plan
+from headgate.routing.complexity import HEAD, TAIL
+from routing.test_complexity import MIDDLING_UP_TO, SIMPLE_UP_TO
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def page() -> str:
+    return (DOCS / "routing.md").read_text()
+
+
+def test_the_page_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("generate_routing", DOCS / "generate_routing.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+    assert page() == generator.render()
+
+
+def test_its_config_works() -> None:
+    (written,) = re.findall(r"```yaml\n(.*?)```", page(), re.S)
+    providers = "providers: {openai: {api_key: k}, anthropic: {api_key: k}}\n"
+    others = "  long: {targets: [demo/m]}\n  next: {targets: [demo/m]}\n"
+    config = parse_config((providers + written + others).encode(), Path("h.yaml"), {}).config
+    switch = plan(config, {}).aliases["auto"].switch
+    assert switch is not None
+    assert [tier.up_to for tier in switch.tiers] == [SIMPLE_UP_TO, MIDDLING_UP_TO]
+    assert len(switch.rules) == 3
+
+
+def test_its_figures_are_the_codes() -> None:
+    assert f"first {HEAD:,} and the last {TAIL:,} characters" in page()
+    assert f"up to {SIMPLE_UP_TO:g} is" in page()
+    assert f"up to {MIDDLING_UP_TO:g} a task" in page()
