@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from threaded import Laboratory
 
-from headgate.faults import answers
+from headgate.faults import answers, caller
 from raw import ask, begin_stream
 from running import KEY, Running
 from test_life import rows
@@ -91,6 +91,43 @@ def test_who_leaves_between_two_attempts_ends_the_second_one(patient: Running, l
     time.sleep(max(0.0, seen.at + 2.5 - time.monotonic()))  # the time of a second request, had there been one
     assert len(laboratory.seen(model)) == 1
     assert tasks(patient) == 0
+
+
+# ---------------------------------------------------------------------- half-closed
+
+
+@pytest.mark.parametrize(
+    ("model", "stream"),
+    [("trickle.half", True), ("trickle.half-whole", False), ("burst-503.half", True), ("burst-503.half-whole", False)],
+)
+def test_who_stops_sending_gets_the_whole_answer(
+    model: str, stream: bool, patient: Running, laboratory: Laboratory
+) -> None:
+    """In mid-stream, and while the gateway asks again. What is written to see whether anybody listens is read over."""
+    with begin_stream(patient, PATH, body(model, stream)) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        got = b""
+        while piece := connection.recv(65536):
+            got += piece
+    told = caller.parse(got)
+    assert not told.problem
+    caller.read(told, "openai_chat", stream)
+    assert (told.status, told.text, told.success, told.problem) == (200, answers.text(model), True, "")
+    assert laboratory.seen(model)[-1].left is False
+
+
+@pytest.mark.parametrize("fault", ["silent", "stall-in-answer"])
+def test_who_stops_sending_and_leaves_later_ends_the_upstream(
+    fault: str, patient: Running, laboratory: Laboratory
+) -> None:
+    model = f"{fault}.half-left"
+    with begin_stream(patient, PATH, body(model)) as connection:
+        (seen,) = patient.wait_for(lambda: laboratory.seen(model))
+        connection.shutdown(socket.SHUT_WR)
+        time.sleep(0.3)
+        assert seen.closed is None, "it may wait for its answer still"
+    patient.wait_for(lambda: seen.closed is not None, 3)
+    assert seen.left
 
 
 # ---------------------------------------------------------------------- slow callers

@@ -27,8 +27,6 @@ def waits_for(scenario: Scenario) -> str | None:
         return "an answer that says nothing passes as one"
     if scenario.name == "error-body.alone-whole":
         return "an error in a whole answer of the same dialect keeps its status 200"
-    if scenario.alone and scenario.fault in ("429-date", "429-absurd"):
-        return "a Retry-After that is a date, or absurd, is not heard"
     return None
 
 

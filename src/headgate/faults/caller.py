@@ -117,7 +117,9 @@ async def exchange(gateway: Gateway, data: bytes, within: float) -> Told:
 
 
 def parse(data: bytes) -> Told:
-    """An HTTP/1.1 response as its bytes say it."""
+    """An HTTP/1.1 response as its bytes say it; interim ones before it are read over."""
+    while data.startswith(b"HTTP/1.1 1"):
+        data = data.partition(b"\r\n\r\n")[2]
     head, blank, rest = data.partition(b"\r\n\r\n")
     if not blank:
         return Told(problem="no complete response head")

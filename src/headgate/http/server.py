@@ -3,6 +3,9 @@
 Rules of this file:
 - A request head is bounded in bytes, in fields and in time; a body in silence (BODY_SILENCE between two pieces).
 - A request that is not HTTP gets a JSON error, not text.
+- A client that stops sending has left, or waits for its answer still: TCP says the same of both (FIN). Something harmless is
+  written between two pieces of the answer, again and again: a host that nobody listens on resets the connection, who waits reads
+  over it. So a half-closed connection gets its whole answer, and one that was left ends its upstream within a second.
 - `scope["headgate.client"]` is the protocol itself: `write` puts a piece of a streamed body on the wire, without a message and a
   task's step for it.
 - `scope["headgate.leave"]` is a list of callables: run once when the connection goes before the response is complete. So no task
@@ -19,25 +22,34 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_FIELDS = 128
 BODY_SILENCE = 60.0
+PROBES = (0.1, 0.5, 8.0)
+"""Seconds to the second look at a client that stopped sending (the first write brings the reset, the next one meets it), to the
+third, and the longest between later ones, each of which waits twice as long."""
+_INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"  # RFC 9110 §15.2: a client reads over it, expected or not
+_COMMENT = b"3\r\n:\n\n\r\n"
+_BLANK = b"1\r\n\n\r\n"
 
 
 class _Corked:
     """A transport that keeps a response head back until its first body bytes: one write for both, not two (a write to a socket
     costs 10 to 20 µs). uvicorn writes a head in one piece, and always a body after it."""
 
-    __slots__ = ("_head", "_transport", "expected")
+    __slots__ = ("_head", "_transport", "events", "expected")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
         self.expected = 0
         """Responses whose head is still to be written."""
+        self.events = False
+        """The last response is a stream of events."""
 
     def write(self, data: bytes) -> None:
         if self._head:
             data, self._head = self._head + data, b""
         elif self.expected and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
             self._head = data
+            self.events = b"text/event-stream" in data
             self.expected -= 1
             return
         self._transport.write(data)
@@ -67,6 +79,9 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._in_body = False
         self._clock: asyncio.TimerHandle | None = None
+        self._prober: asyncio.TimerHandle | None = None
+        self._poured = False
+        """The answer under way is written by `write`, in pieces between which something may stand."""
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -102,6 +117,7 @@ class Protocol(HttpToolsProtocol):
         self.scope["headgate.leave"] = []  # type: ignore[typeddict-unknown-key]
         self.scope["headgate.client"] = self  # type: ignore[typeddict-unknown-key]
         self._in_body = True
+        self._poured = False
         self.transport.expected += 1  # type: ignore[attr-defined]
         super().on_headers_complete()
 
@@ -119,14 +135,40 @@ class Protocol(HttpToolsProtocol):
 
     def write(self, data: bytes) -> bool:
         """A piece of the body of a response whose head says that it comes in chunks; whether the client keeps up."""
+        self._poured = True
         self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         return not self.flow.write_paused
 
     async def drain(self) -> None:
         await self.flow.drain()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether the connection stays open for an answer under way. Under TLS it never does: asyncio closes it."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self._in_head or self._in_body or self._refused:
+            return False
+        if self.scope["http_version"] != "1.1" or (cycle.response_started and not self._poured):
+            return False  # there is nothing that could be written in between
+        cycle.keep_alive = False
+        self._probe(PROBES[0])
+        return True
+
+    def _probe(self, pause: float) -> None:
+        self._prober = None
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self.transport.is_closing():
+            return
+        if not cycle.response_started:
+            self.transport.write(_INTERIM)
+        elif self._poured:
+            self.transport.write(_COMMENT if self.transport.events else _BLANK)  # type: ignore[attr-defined]
+        later = PROBES[1] if pause == PROBES[0] else min(pause * 2, PROBES[2])
+        self._prober = self.loop.call_later(pause, self._probe, later)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
+        if self._prober is not None:
+            self._prober.cancel()
         cycle = self.cycle
         super().connection_lost(exc)
         waiting = [cycle] if cycle is not None and not cycle.response_complete else []
