@@ -136,7 +136,7 @@ class BudgetMachine(RuleBasedStateMachine):
         ratio=st.sampled_from([0.0, 0.1, 0.2, 0.5, 1.0]),
         per_second=st.sampled_from([0.0, 0.3, 1.0]),
         most=st.sampled_from([1.0, 2.5, 10.0]),
-        start=st.floats(0.0, 1e6),
+        start=st.floats(5.0, 1e6),
     )
     def begin(self, ratio: float, per_second: float, most: float, start: float) -> None:
         self.terms = RetryBudgetTerms(ratio=ratio, per_second=per_second, most=most)
