@@ -253,6 +253,14 @@ def test_a_lost_probe_gives_its_slot_back_and_still_counts_when_it_comes() -> No
     assert breaker.record(also, "error", 5.5) is None
 
 
+def test_what_was_not_admitted_counts_for_nothing() -> None:
+    """A caller that went on without a token must not prolong the time that it ignored."""
+    breaker = opened()
+    assert [breaker.record(0, "error", 1.0) for _ in range(TERMS.minimum)] == [None] * TERMS.minimum
+    assert breaker.opens_again(1.0) == 1.0
+    assert Breaker(TERMS).record(0, "error", 1.0) is None
+
+
 def test_a_probe_of_before_the_reopening_holds_no_slot_after_it() -> None:
     breaker = opened(replace(TERMS, probe_lease=60.0))
     stuck, failing = probe(breaker, 2.0), probe(breaker, 2.0)

@@ -142,6 +142,7 @@ class Breaker:
         self.terms = terms
         self._window = Window(terms.window)
         self._serial = 0  # the last token handed out
+        self._closed: int | None = None  # the token of all calls while closed
         self._probes: dict[int, float] = {}  # token -> admitted at; never more than terms.probes
         self._until = 0.0  # when open: half-open from here on
         self._close()
@@ -149,13 +150,13 @@ class Breaker:
     # ------------------------------------------------------------------ looking
 
     def state(self, now: float) -> State:
-        if self._closed:
+        if self._closed is not None:
             return "closed"
         return "open" if now < self._until else "half_open"
 
     def allows(self, now: float) -> bool:
         """Would `admit` let a call through? Without effect."""
-        return bool(self._closed) or (now >= self._until and self._in_flight(now) < self.terms.probes)
+        return self._closed is not None or (now >= self._until and self._in_flight(now) < self.terms.probes)
 
     def opens_again(self, now: float) -> float:
         """Seconds until a call may go at the latest, 0.0 where one may go now. While all probes are out, that is the end of the
@@ -175,7 +176,7 @@ class Breaker:
     def admit(self, now: float) -> int | None:
         """A token (> 0) for one call, to be given to `record`; None: the target is not to be called. Half-open, it takes a
         probe's slot."""
-        if self._closed:
+        if self._closed is not None:
             return self._closed
         if not self.allows(now):
             return None
@@ -185,8 +186,8 @@ class Breaker:
         return self._serial
 
     def record(self, token: int, result: Result, now: float) -> State | None:
-        """What became of an admitted call; once a token's call. Gives the state that this brought about, None where it changed
-        nothing."""
+        """What became of an admitted call; once for each. A token that `admit` never gave (0) counts for nothing. Gives the state
+        that this brought about, None where it changed nothing."""
         if token != self._closed:
             return self._probed(token, result, now) if token > self._since else None
         if result == "ignored":
@@ -225,7 +226,7 @@ class Breaker:
         return "closed"
 
     def _open(self, now: float, seconds: float) -> State:
-        self._closed = 0
+        self._closed = None
         self._since = self._serial  # what is larger is a probe of the half-open time to come
         self._probes = {}
         self._open_for = seconds
