@@ -49,11 +49,12 @@ class Served(Struct, kw_only=True):
 class Terms(Struct, frozen=True, kw_only=True):
     """`whole`: commit to the complete answer only. `last(error)`: after this failure nobody else would be asked (in the same dialect,
     the provider's own words about it are then the answer). `filtered`: a content filter's stop is a failure, another target takes those.
-    `until`: monotonic seconds by which the answer must have begun."""
+    `limits`: what the answer says of its rate limit is compared. `until`: monotonic seconds by which the answer must have begun."""
 
     whole: bool = False
     last: Callable[[UpstreamError], bool]
     filtered: bool = False
+    limits: bool = False
     until: float | None = None
 
 
@@ -88,6 +89,8 @@ class Attempts:
                 verbatim=prepared.same,
             )
             made.answered(made.frames)
+            if terms.limits:
+                lease.standing.told(made.frames.response.headers, clock.mono())
             limit = prepared.site.deadlines.first_token
             made.frames.response.limit(limit if terms.until is None else min(limit, terms.until - clock.mono()))
             made.held = await _peek(made, terms)

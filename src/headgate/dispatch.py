@@ -173,6 +173,7 @@ class Run:
             whole=self.policy.check is not None and self._more(target, DraftRejected("")),
             last=lambda error: not self._more(target, error),
             filtered=any(other.purpose == "filter" for other in self.route.targets),
+            limits=self.policy.strategy.limits,
             until=self._until,
         )
 

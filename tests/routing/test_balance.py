@@ -22,6 +22,7 @@ from headgate.routing.balance import (
     Strategy,
     Weighted,
 )
+from headgate.routing.headroom import headroom
 
 
 def target(name: str, weight: int | None = None) -> RouteTarget:
@@ -162,3 +163,32 @@ def test_what_is_remembered_of_caches_is_bounded() -> None:
     for number in range(100):
         warmth.used(beginnings("t", b"%04d" % number * FIRST), "a/m", 0.0)
     assert len(warmth._seen) == 10
+
+
+@pytest.mark.parametrize(
+    ("headers", "left"),
+    [
+        ([], None),
+        ([(b"x-ratelimit-limit-requests", b"100"), (b"x-ratelimit-remaining-requests", b"25")], 0.25),
+        (
+            [
+                (b"x-ratelimit-limit-requests", b"100"),
+                (b"x-ratelimit-remaining-requests", b"90"),
+                (b"x-ratelimit-limit-tokens", b"40000"),
+                (b"x-ratelimit-remaining-tokens", b"4000"),
+            ],
+            0.1,
+        ),
+        (
+            [(b"anthropic-ratelimit-requests-limit", b"50"), (b"anthropic-ratelimit-requests-remaining", b"0")],
+            0.0,
+        ),
+        ([(b"x-ratelimit-limit-requests", b"0"), (b"x-ratelimit-remaining-requests", b"0")], None),
+        ([(b"x-ratelimit-limit-requests", b"many"), (b"x-ratelimit-remaining-requests", b"-1")], None),
+        ([(b"x-ratelimit-limit-requests", b"10"), (b"x-ratelimit-remaining-requests", b"9" * 5000)], None),
+    ],
+)
+def test_what_is_left_of_a_rate_limit_is_the_least_of_what_is_told(
+    headers: list[tuple[bytes, bytes]], left: float | None
+) -> None:
+    assert headroom(headers) == left

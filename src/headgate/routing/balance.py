@@ -53,12 +53,21 @@ class Strategy(Protocol):
         """Whether it compares costs: these are looked up only then."""
         ...
 
+    @property
+    def limits(self) -> bool:
+        """Whether it compares rate limits: answers are read for these only then."""
+        ...
+
     def choose(self, candidates: Sequence[Candidate], asking: Asking) -> Choice: ...
 
 
 class _Plain(Struct, frozen=True):
     @property
     def costs(self) -> bool:
+        return False
+
+    @property
+    def limits(self) -> bool:
         return False
 
 
@@ -108,7 +117,7 @@ class Fastest(_Plain, frozen=True):
         return Choice(index, "not yet measured" if found is None else f"fastest: {found * 1000:.0f} ms to first token")
 
 
-class Cheapest(Struct, frozen=True):
+class Cheapest(_Plain, frozen=True):
     @property
     def costs(self) -> bool:
         return True
@@ -123,12 +132,16 @@ class Cheapest(Struct, frozen=True):
 class Headroom(_Plain, frozen=True):
     """Who has most left of its rate limit; chance decides between equals."""
 
+    @property
+    def limits(self) -> bool:
+        return True
+
     def choose(self, candidates: Sequence[Candidate], asking: Asking) -> Choice:
         index = _drawn([-candidate.headroom for candidate in candidates], asking.draw)
         return Choice(index, f"{candidates[index].headroom:.0%} of its rate limit left")
 
 
-class Sticky(Struct, frozen=True):
+class Sticky(_Plain, frozen=True):
     """What belongs together stays at one target while that can take it; what belongs to nothing is left to `otherwise`.
 
     By session: rendezvous hashing (Thaler & Ravishankar 1998), so that no memory is needed, every gateway agrees, and a target
@@ -141,6 +154,10 @@ class Sticky(Struct, frozen=True):
     @property
     def costs(self) -> bool:
         return self.by_prompt or self.otherwise.costs
+
+    @property
+    def limits(self) -> bool:
+        return self.otherwise.limits
 
     def choose(self, candidates: Sequence[Candidate], asking: Asking) -> Choice:
         if self.by_prompt:

@@ -15,7 +15,9 @@ from headgate.errors import HeadgateError, UpstreamError, UpstreamRefused, Upstr
 from headgate.limits.concurrency import Adaptive, AdaptiveTerms
 from headgate.limits.queue import Gate
 from headgate.model.route import RouteTarget
+from headgate.net import Headers
 from headgate.routing.breaker import Breaker, BreakerTerms, Result
+from headgate.routing.headroom import LIFE, headroom
 from headgate.routing.retry import RetryBudget, RetryBudgetTerms
 
 SMOOTHING = 0.2
@@ -60,6 +62,12 @@ class Standing:
 
     def headroom(self, now: float) -> float:
         return self.left if self.left_until > now else 1.0
+
+    def told(self, headers: Headers, now: float) -> None:
+        """What its answer says of its rate limit."""
+        left = headroom(headers)
+        if left is not None:
+            self.left, self.left_until = left, now + LIFE
 
     def answered(self, seconds: float) -> None:
         """Its first content came after so many seconds."""
