@@ -17,6 +17,7 @@ import pytest
 
 from headgate.errors import ConfigError, Unavailable
 from headgate.stores.sqlite import Stores, connection, open_stores
+from headgate.stores.sqlite import ledger as ledger_module
 from headgate.stores.sqlite.ledger import SqliteLedger
 from headgate.stores.sqlite.schema import MIGRATIONS
 from headgate.stores.sqlite.stores import SqliteKeys, SqliteObjects
@@ -208,3 +209,23 @@ def test_a_busy_interpreter_does_not_starve_it(stores: Stores) -> None:
     stop.set()
     busy.join()
     assert took < 1.5
+
+
+def test_batches_of_any_size_share_a_few_statements(stores: Stores) -> None:
+    """Compiling one of a hundred rows takes longer than running it: no size of batch has one of its own."""
+    seen: set[str] = set()
+
+    class Recording:
+        getlimit = stores.ledger._writer._database.getlimit
+
+        def execute(self, statement: str, values: list[object]) -> None:
+            assert statement.count("?") == len(values)
+            seen.add(statement)
+            stores.ledger._writer._database.execute(statement, values)
+
+    numbers = iter(range(100_000))
+    for size in range(1, 300):
+        ledger_module._REQUESTS.insert(Recording(), [rows.request(f"r{next(numbers)}") for _ in range(size)])  # type: ignore[arg-type]
+    assert len(seen) == 8
+    (line,) = stores.ledger.usage(since=0, until=NOON + 1, group="tenant")
+    assert line.requests == next(numbers) == sum(range(1, 300))

@@ -20,7 +20,8 @@ from msgspec import Struct
 from headgate.model.exchange import Exchange
 
 BACKLOG = 50_000
-FLUSH = 0.05
+FLUSH = 0.2
+PORTION = 1000
 
 
 class Writer:
@@ -43,16 +44,20 @@ class Writer:
 
     def flush(self) -> None:
         with self._writing:
-            lines: list[str] = []
-            with contextlib.suppress(IndexError):
-                while len(lines) < 1000:
-                    lines.append(self._lines.popleft())
-            if lines:
+            while lines := self._next():
                 try:
                     self._out.write("\n".join(lines) + "\n")
                     self._out.flush()
                 except (OSError, ValueError):
                     return  # nobody reads our standard output any more: there is nowhere left to say so
+
+    def _next(self) -> list[str]:
+        """What is written at once: no more, so that those who wait for the interpreter lock do not wait long."""
+        lines: list[str] = []
+        with contextlib.suppress(IndexError):
+            while len(lines) < PORTION:
+                lines.append(self._lines.popleft())
+        return lines
 
     def close(self) -> None:
         self._stop.set()

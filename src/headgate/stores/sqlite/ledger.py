@@ -3,6 +3,7 @@
 Rows go in as `INSERT ... VALUES (...), (...), ...` of up to 128 rows: the driver lets go of the interpreter lock at
 each statement and must win it back from the event loop (5 ms when that is busy), so that one statement a row makes a
 busy gateway's ledger fall behind; and more rows would keep the event loop waiting while their values are put together.
+What does not fill a statement goes in powers of two: there are few different statements then, and each is compiled once.
 """
 
 from __future__ import annotations
@@ -55,10 +56,12 @@ class _Table:
 
     def insert(self, database: sqlite3.Connection, rows: Sequence[Any]) -> None:
         most = min(_ROWS, database.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // self._width)
-        for begin in range(0, len(rows), most):
-            some = rows[begin : begin + most]
-            values = [value for row in some for value in self._values(row)]
-            database.execute(self._head + ", ".join([self._row] * len(some)), values)
+        begin = 0
+        while left := len(rows) - begin:
+            size = min(most, 1 << left.bit_length() - 1)
+            values = [value for row in rows[begin : begin + size] for value in self._values(row)]
+            database.execute(self._head + ", ".join([self._row] * size), values)
+            begin += size
 
 
 _REQUESTS = _Table(
