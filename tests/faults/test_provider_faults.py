@@ -33,16 +33,19 @@ def waits_for(scenario: Scenario) -> str | None:
 async def _verdicts(folder: Path, chosen: Sequence[Scenario]) -> dict[str, Verdict]:
     provider = Provider(folder)
     await provider.start()
-    config = {"providers": sites(provider, TERMS.deadlines), "models": models(chosen)}
-    gateway = await asyncio.to_thread(Running, folder / "gateway", config)
     try:
-        known = Gateway(host="127.0.0.1", port=gateway.port, key=KEY)
-        return {verdict.scenario.name: verdict for verdict in await run(chosen, known, provider, TERMS)}
+        config = {"providers": sites(provider, TERMS.deadlines), "models": models(chosen)}
+        gateway = await asyncio.to_thread(Running, folder / "gateway", config)
+        try:
+            known = Gateway(host="127.0.0.1", port=gateway.port, key=KEY)
+            found = await run(chosen, known, provider, TERMS)
+        finally:
+            log = await asyncio.to_thread(gateway.stop)
     finally:
-        log = await asyncio.to_thread(gateway.stop)
         await provider.close()
-        assert '"level":"error"' not in log, log
-        assert "Traceback" not in log, log
+    assert '"level":"error"' not in log, log
+    assert "Traceback" not in log, log
+    return {verdict.scenario.name: verdict for verdict in found}
 
 
 @pytest.fixture(scope="module")
