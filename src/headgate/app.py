@@ -102,7 +102,10 @@ class Gateway:
             {
                 "headgate_tasks": ("Tasks alive.", tasks.strays),
                 "headgate_requests_under_way": ("Requests that have not ended.", lambda: len(self.drain.under_way)),
-                "headgate_requests_waiting": ("Requests that wait to be let in.", lambda: self.capacity.gate.look().waiting),
+                "headgate_requests_waiting": (
+                    "Requests that wait to be let in.",
+                    lambda: self.capacity.gate.look().waiting,
+                ),
                 "headgate_requests_limit": (
                     "Requests that may be under way at once now.",
                     lambda: self.capacity.gate.look().limit,

@@ -11,12 +11,12 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from headgate import clock, tasks
 from headgate.attempt import Attempt, Attempts, Served, Terms, too_late
+from headgate.cascade import judge
 from headgate.dialects.undo import Undo
 from headgate.errors import BadRequest, HeadgateError, Limited, Unavailable, UpstreamError, UpstreamTimeout
 from headgate.meter import Free, estimate_tokens
@@ -32,17 +32,11 @@ from headgate.upstream import Frames, Local, Unread
 QUEUE_SECONDS = 10.0
 """The longest wait for a place at a full target."""
 
-Judge = Callable[[Exchange, Attempt], Awaitable[str | None]]
-"""Why a cascade's draft will not do, None where it will."""
-
 
 class Dispatch:
-    """`judge` says of a cascade's draft why it will not do, None where it will."""
-
-    def __init__(self, *, attempts: Attempts, known: Knowledge, judge: Judge) -> None:
+    def __init__(self, *, attempts: Attempts, known: Knowledge) -> None:
         self.attempts = attempts
         self.known = known
-        self.judge = judge
 
     @property
     def prepare(self) -> Prepare:
@@ -125,8 +119,10 @@ class Run:
             if prepared is None:
                 continue
             lease = await self._lease(decision, target)
+            if lease is None:
+                continue
             made = await self._tried(prepared, lease) if self._hedge() is None else await self._raced(prepared, lease)
-            if made is not None and await self._will_do(made):
+            if made is not None and self._will_do(made):
                 return self._served(made)
 
     async def again(self, error: UpstreamError, so_far: str) -> Served:
@@ -146,24 +142,28 @@ class Run:
             self.x.trail.note("dispatch", "skipped", target=target.name, why=refusal.code)
             return None
 
-    async def _lease(self, decision: Decision, target: RouteTarget) -> Lease:
-        """A place at the target, after the pause that the plan asks for. Raises Unavailable when its queue is full or slow."""
+    async def _lease(self, decision: Decision, target: RouteTarget) -> Lease | None:
+        """A place at the target, after the pause that the plan asks for; None where it is not to be asked any more by then, so that
+        another plan is made. Raises Unavailable when its queue is full or slow."""
         standing = self._dispatch.known.standings.of(target)
         if decision.wait:
             if self._until is not None and clock.mono() + decision.wait >= self._until:
                 raise self._given_up(decision)
             self.x.trail.note("dispatch", "waits", target=target.name, seconds=round(decision.wait, 3))
             await asyncio.sleep(decision.wait)
-        if decision.again:
-            standing.budget.take(clock.mono())
-        else:
+        if decision.again and not standing.budget.take(clock.mono()):
+            return None
+        if not self.tried:
             standing.budget.deposit(clock.mono())
         if not standing.gate.try_enter():
             priority = self.x.identity.priority if self.x.identity is not None else 0
             await standing.gate.enter(priority, self._left(QUEUE_SECONDS))
         now = clock.mono()
         token = standing.breaker.admit(now)
-        return Lease(standing, 0 if token is None else token, now)
+        if token is None:
+            standing.gate.leave()
+            return None
+        return Lease(standing, token, now)
 
     def _left(self, seconds: float) -> float:
         return seconds if self._until is None else max(0.0, min(seconds, self._until - clock.mono()))
@@ -188,16 +188,12 @@ class Run:
             self.tried.append(Try(prepared.target, error))
             return None
 
-    async def _will_do(self, made: Attempt) -> bool:
+    def _will_do(self, made: Attempt) -> bool:
         """A cascade's draft is judged, if somebody better is left to ask."""
         target = made.prepared.target
         if self.policy.check is None or not self._more(target, DraftRejected("")):
             return True
-        try:
-            why = await self._dispatch.judge(self.x, made)
-        except BaseException:
-            made.end("abandoned", None, False)
-            raise
+        why = judge(made.held, self.policy.check)
         if why is None:
             self.x.trail.note("dispatch", "draft accepted", target=target.name)
             return True
@@ -297,9 +293,12 @@ class Run:
         prepared = self._prepared(target)
         if prepared is None:
             return None
+        lease = await self._lease(decision, target)
+        if lease is None:
+            return None
         self._standing.hedges += 1
         self.x.trail.note("dispatch", "hedged", target=target.name, beside=first.name)
-        return prepared, await self._lease(decision, target)
+        return prepared, lease
 
 
 class DraftRejected(UpstreamError):

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 
 from headgate import __version__, clock
 from headgate.attempt import Attempts
-from headgate.cascade import judge
 from headgate.catalog import Catalog, Model
 from headgate.config.provision import Plan
 from headgate.config.schema import Config
@@ -210,7 +209,7 @@ class Snapshot:
             price=self.offering.price,
             session=session_of,
         )
-        return Pipeline(stages, Dispatch(attempts=attempts, known=known, judge=judge), resources.remember)
+        return Pipeline(stages, Dispatch(attempts=attempts, known=known), resources.remember)
 
     def _observers(self, resources: Resources) -> tuple[Observer, ...]:
         telemetry = self.plan.config.telemetry

@@ -16,8 +16,8 @@ from headgate.config import schema
 from headgate.config.forms import DURATION, PRICE, SIZE
 from headgate.config.load import ConfigErrors, parse_config
 from headgate.config.published import json_schema
-from headgate.config.section import DialectName, Section
 from headgate.config.read import fields_of
+from headgate.config.section import DialectName, Section
 from headgate.guards import base as guards
 from headgate.guards.pattern import LONGEST
 from headgate.net import Deadlines

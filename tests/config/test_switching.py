@@ -44,7 +44,6 @@ def told(models: str, rest: str = "") -> tuple[list[str], list[str]]:
             'models.chat.canary.use: "chta" is no model that this gateway offers (did you mean "chat"?)',
         ),
         (model("a", "tiers: [{use: nobody/m, up_to: 5}]"), 'models.a.tiers[0].use: "nobody/m" is no model'),
-        (model("a", "shadow: {use: nobody, percent: 5}"), 'models.a.shadow.use: "nobody" is no model'),
         (model("a", 'rules: [{when: "true"}]'), "models.a.rules[0]: this rule has neither `use` nor `refuse`"),
         (
             model("a", 'rules: [{when: "true", use: demo/x, refuse: no}]'),

@@ -103,7 +103,7 @@ def test_why_each_other_one_was_not_chosen_is_said() -> None:
     known.break_(B)
     decision = next_(route(replace(B, rank=0), replace(A, rank=0), vision, C, typed), known=known)
     assert decision.target == replace(A, rank=0)
-    assert dict((target.site, why) for target, why in decision.passed if target.rank == 0) == {
+    assert {target.site: why for target, why in decision.passed if target.rank == 0} == {
         "b": "not chosen",
         "c": "takes no images",
         "large": "only after: context window exceeded",

@@ -255,11 +255,8 @@ def _policy(config: schema.Config, model: routes.Model) -> Policy:
         retry=RetryTerms(**asdict(model.retry or config.retry)),
         hedge=HedgeTerms(after=model.hedge.after, share=model.hedge.share) if model.hedge is not None else None,
         midstream=model.midstream,
-        check=DraftCheck(**{**asdict(check), "judge": check.judge or ""}) if check is not None else None,
-        shadow=Share(use=model.shadow.use, percent=model.shadow.percent) if model.shadow is not None else None,
-        coalesce=model.coalesce,
+        check=DraftCheck(**asdict(check)) if check is not None else None,
         timeout=model.timeout,
-        min_rate=model.min_rate,
     )
 
 

@@ -100,22 +100,15 @@ class Tier(Section, frozen=True, kw_only=True):
 class Check(Section, frozen=True, kw_only=True):
     """What a draft must be, to be the answer; else the next target is asked."""
 
-    schema: Annotated[bool, "Valid by the JSON schema that the request gave (where it gave one)."] = True
     refusal: Annotated[bool, "No refusal."] = True
     complete: Annotated[bool, "Not cut off by its length."] = True
     min_length: Annotated[int, Meta(ge=0), "At least so many characters, where it calls no tool."] = 1
     max_length: Annotated[int | None, Meta(ge=1), "At most so many characters."] = None
-    judge: Annotated[ModelName | None, "A model that is shown question and draft and says whether it will do."] = None
 
 
 class Canary(Section, frozen=True, kw_only=True):
     use: Annotated[ModelName, "The model of this config, or provider/model, that is tried out."]
     percent: Annotated[Percent, "The share of callers (by session, else by request) that it takes."]
-
-
-class Shadow(Section, frozen=True, kw_only=True):
-    use: Annotated[ModelName, "The model that gets a copy of requests; its answers are recorded, nobody sees them."]
-    percent: Annotated[Percent, "The share of requests."]
 
 
 class Deprecation(Section, frozen=True, kw_only=True):
@@ -152,12 +145,12 @@ class Model(Section, frozen=True, kw_only=True):
     ] = ()
     cascade: Annotated[Check | None, "Ask the targets in order until an answer passes this check."] = None
     canary: Annotated[Canary | None, "Send a share to another model."] = None
-    shadow: Annotated[Shadow | None, "Mirror a share to another model."] = None
     regions: Annotated[
         tuple[Region, ...], "Only targets of these regions, whatever happens; any where none is given."
     ] = ()
     retry: Annotated[
-        Retry | None, "What is done when an attempt fails before its answer began; the config's own `retry` if not given."
+        Retry | None,
+        "What is done when an attempt fails before its answer began; the config's own `retry` if not given.",
     ] = None
     hedge: Annotated[Hedge | None, "Start a second target when the first is slow; the first to answer wins."] = None
     midstream: Annotated[
@@ -165,11 +158,7 @@ class Model(Section, frozen=True, kw_only=True):
         "When an answer breaks off: say so; ask another target if nothing was shown yet; or have one that can go on from the"
         " text so far.",
     ] = "restart"
-    coalesce: Annotated[bool, "Equal requests under way of one tenant share one answer."] = False
     timeout: Annotated[Seconds | None, "All attempts and pauses until the answer begins."] = None
-    min_rate: Annotated[
-        float | None, Meta(gt=0.0), "Characters a second that a stream must keep up over 10 s; else it has failed."
-    ] = None
     strict: Annotated[bool, "Refuse a request that cannot be carried to the target without loss."] = False
     answer_model: Annotated[
         Literal["provider", "alias"], "Which name the answer shows: the provider's own, or this one."

@@ -41,7 +41,7 @@ def faults(config: Config) -> Iterator[Fault]:
 def unknown(config: Config, providers: Collection[str]) -> Iterator[Fault]:
     """Names of models that mean none."""
     for name, model in config.models.items():
-        for path, use in (*_uses(f"models.{name}", model), *_aside(f"models.{name}", model)):
+        for path, use in _uses(f"models.{name}", model):
             if alias_of(config, use) is None and not _at_provider(use, providers):
                 close = get_close_matches(use, [*config.models, *(f"{provider}/" for provider in providers)], 1)
                 hint = f'did you mean "{close[0]}"?' if close else 'name a model of this config, or "provider/model"'
@@ -90,14 +90,6 @@ def _uses(path: str, model: Model) -> Iterator[tuple[str, str]]:
         yield f"{path}.canary.use", model.canary.use
     for index, tier in enumerate(model.tiers):
         yield f"{path}.tiers[{index}].use", tier.use
-
-
-def _aside(path: str, model: Model) -> Iterator[tuple[str, str]]:
-    """The models that are asked beside it."""
-    if model.shadow is not None:
-        yield f"{path}.shadow.use", model.shadow.use
-    if model.cascade is not None and model.cascade.judge is not None:
-        yield f"{path}.cascade.judge", model.cascade.judge
 
 
 def _rules(path: str, model: Model) -> Iterator[Fault]:

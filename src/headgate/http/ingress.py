@@ -94,6 +94,8 @@ class Ingress:
                 await handler(self, x, match, receive, send)
             except HeadgateError as error:
                 await refuse(x, error, send)
+                if x.hold_off and (client := scope.get("headgate.client")) is not None:
+                    client.hold_off(x.hold_off)
             except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
                 await refuse(x, told(error, x), send)
         except (asyncio.CancelledError, ClientLeft):

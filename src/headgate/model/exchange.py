@@ -76,6 +76,8 @@ class Exchange(Struct, kw_only=True, eq=False):
     """0 to 9: the key's, unless the request lowered it."""
     admitted: bool = False
     """It has a slot of the gateway's capacity."""
+    hold_off: float = 0.0
+    """Seconds for which nothing more is read from the client's connection once it has its refusal."""
     route: Route | None = None
     findings: list[Any] = field(default_factory=list)
     attempts: list[AttemptRow] = field(default_factory=list)

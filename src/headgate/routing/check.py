@@ -7,7 +7,7 @@ from headgate.routing.policy import DraftCheck
 
 
 def lacks(answer: Answer, check: DraftCheck) -> str | None:
-    """Why this draft will not do; None where it will. (A schema and a judge are looked at elsewhere.)"""
+    """Why this draft will not do; None where it will."""
     for choice in answer.choices:
         stop = choice.stop
         if check.refusal and (stop in ("refusal", "content_filter") or any(p.kind == "refusal" for p in choice.parts)):

@@ -24,18 +24,16 @@ class HedgeTerms(Struct, frozen=True, kw_only=True):
 
 
 class DraftCheck(Struct, frozen=True, kw_only=True):
-    """What a cascade's draft must be to become the answer. `judge`: the model that is asked, "" for none."""
+    """What a cascade's draft must be to become the answer."""
 
-    schema: bool = True
     refusal: bool = True
     complete: bool = True
     min_length: int = 1
     max_length: int | None = None
-    judge: str = ""
 
 
 class Share(Struct, frozen=True, kw_only=True):
-    """A share of the requests, and the model that gets it (canary) or a copy of it (shadow)."""
+    """A share of the requests, and the model that gets it (a canary)."""
 
     use: str
     percent: float
@@ -47,10 +45,5 @@ class Policy(Struct, frozen=True, kw_only=True):
     hedge: HedgeTerms | None = None
     midstream: Midstream = "restart"
     check: DraftCheck | None = None
-    shadow: Share | None = None
-    coalesce: bool = False
     timeout: float | None = None
     """Seconds for all attempts and pauses until the answer begins."""
-    min_rate: float | None = None
-    """Characters a second that a stream must keep up."""
-

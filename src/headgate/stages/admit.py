@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 
 from headgate import clock
-from headgate.errors import BadRequest
+from headgate.errors import BadRequest, Unavailable
 from headgate.limits.concurrency import Adaptive, AdaptiveTerms
 from headgate.limits.queue import Gate
 from headgate.model.exchange import Exchange
@@ -30,6 +30,8 @@ TICK = 0.05
 """Seconds between two looks at the event loop."""
 LATE = 0.1
 """Seconds: a look that comes later than this says that the loop lags."""
+HELD_OFF = 2.0
+"""Seconds at most for which a client that was shed while the loop lags is not read."""
 
 
 def _terms(most: int) -> AdaptiveTerms:
@@ -45,6 +47,11 @@ class Capacity:
         self._adaptive = Adaptive(_terms(most))
         self.gate = Gate(lambda: self._adaptive.limit, queue)
         self._watching = False
+
+    @property
+    def lags(self) -> bool:
+        """Fewer are let in than the config allows."""
+        return self._adaptive.limit < self._adaptive.terms.most
 
     def adopt(self, most: int, queue: int) -> None:
         self._adaptive.adopt(_terms(most))
@@ -93,11 +100,19 @@ class Admit(Stage):
             x.admitted = True
             x.trail.note(self.name, "ok")
         else:
-            began = clock.mono()
-            await self._gate.enter(x.priority, self._seconds)
-            x.admitted = True
-            x.trail.note(self.name, "waited", priority=x.priority, seconds=round(clock.mono() - began, 3))
+            await self._wait(x)
         self._capacity.watch()
+
+    async def _wait(self, x: Exchange) -> None:
+        began = clock.mono()
+        try:
+            await self._gate.enter(x.priority, self._seconds)
+        except Unavailable as error:
+            if self._capacity.lags:
+                x.hold_off = min(error.retry_after or 0.0, HELD_OFF)
+            raise
+        x.admitted = True
+        x.trail.note(self.name, "waited", priority=x.priority, seconds=round(clock.mono() - began, 3))
 
     def finish(self, x: Exchange) -> None:
         if x.admitted:
