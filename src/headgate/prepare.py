@@ -135,7 +135,7 @@ class Prepare:
         same = dialect is x.dialect
         accepts = endpoint.accepts
         if same and accepts.verbatim:
-            accepts = Accepts(stream_usage=accepts.stream_usage)
+            accepts = Accepts(stream_usage=accepts.stream_usage, prefill=accepts.prefill)
         known = self._abilities(site.name, target.model) or Abilities()
         if known.thinking is not None:
             accepts = replace(accepts, thinking=known.thinking)

@@ -1,0 +1,131 @@
+"""What a caller sees of a provider's bad day: retries, hedges, drafts, and an answer that breaks off and goes on. Real sockets."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import Reply, Upstream
+from raw import ask, completion
+from running import Running, sites
+
+PATH = "/v1/chat/completions"
+SSE = {"content-type": "text/event-stream"}
+
+
+def rows(gateway: Running, table: str, **where: Any) -> list[dict[str, Any]]:
+    database = sqlite3.connect(f"file:{gateway.data / 'headgate.db'}?mode=ro", uri=True)
+    database.row_factory = sqlite3.Row
+    try:
+        ((name, value),) = where.items()
+        return [dict(row) for row in database.execute(f"SELECT * FROM {table} WHERE {name} = ?", (value,))]  # noqa: S608
+    finally:
+        database.close()
+
+
+def question(model: str, **more: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": "x"}], **more}
+
+
+def delta(text: str, finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": {"content": text} if text else {}, "finish_reason": finish}
+    chunk = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    return f"data: {json.dumps(chunk)}\n\n".encode()
+
+
+def stream(*texts: str, cut: bool = False) -> Reply:
+    """A stream of these texts; `cut`: the connection breaks after them."""
+    pieces = [delta(text) for text in texts]
+    if not cut:
+        pieces += [delta("", "stop"), b"data: [DONE]\n\n"]
+    return Reply(headers=SSE, pieces=pieces, chunked=not cut, after="close" if cut else "keep")
+
+
+def shown(body: bytes) -> str:
+    documents = [json.loads(line[6:]) for line in body.splitlines() if line.startswith(b"data: {")]
+    return "".join(choice["delta"].get("content") or "" for doc in documents for choice in doc.get("choices", ()))
+
+
+@pytest.fixture
+def script() -> Iterator[Upstream]:
+    made = Upstream()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, script: Upstream) -> Iterator[Running]:
+    providers = sites(script.url)
+    providers["going"] = providers["up_chat"] | {"accepts": {"prefill": "message"}}
+    targets = ["up_chat/a", "up_chat/b"]
+    models = {
+        "plain": {"targets": targets},
+        "joined": {"targets": ["up_chat/a", "going/b"], "midstream": "continue"},
+        "raced": {"targets": targets, "hedge": {"after": "200ms", "share": 1.0}},
+        "drafted": {"targets": targets, "cascade": {"min_length": 10}},
+    }
+    running = Running(tmp_path / "g", {"providers": providers, "models": models, "retry": {"base": "10ms"}})
+    yield running
+    running.stop()
+
+
+def outcomes(gateway: Running, identity: str) -> list[tuple[str, str, str]]:
+    found = gateway.wait_for(lambda: rows(gateway, "attempts", request_id=identity))
+    return [(row["target"], row["outcome"], row["error"]) for row in sorted(found, key=lambda row: row["number"])]
+
+
+def test_a_failure_that_may_pass_is_tried_again_after_the_others(gateway: Running, script: Upstream) -> None:
+    script.script(Reply(500, pieces=[b"{}"]), Reply(503, pieces=[b"{}"]), Reply(pieces=[completion("well again")]))
+    answer = ask(gateway, "POST", PATH, question("plain"))
+    assert (answer.status, answer.json["choices"][0]["message"]["content"]) == (200, "well again")
+    tried = outcomes(gateway, answer.headers["x-request-id"])
+    assert [(target, outcome) for target, outcome, _ in tried[:2]] == [("a", "failed"), ("b", "failed")]
+    assert tried[2][1] == "done"
+
+
+def test_an_answer_that_breaks_off_is_gone_on_with_behind_its_text(gateway: Running, script: Upstream) -> None:
+    script.script(stream("one two ", cut=True), stream(" three", " four"))
+    answer = ask(gateway, "POST", PATH, question("joined", stream=True))
+    assert shown(answer.body) == "one two three four"
+    assert answer.body.rstrip().endswith(b"data: [DONE]")
+    sent = json.loads(script.requests[1].body)
+    assert sent["messages"][-1] == {"role": "assistant", "content": "one two"}
+    identity = answer.headers["x-request-id"]
+    assert outcomes(gateway, identity) == [("a", "failed", "upstream_truncated"), ("b", "done", "")]
+    (first, _) = sorted(rows(gateway, "attempts", request_id=identity), key=lambda row: row["number"])
+    assert first["estimated"] == 1, "what was shown of the first is billed, by estimate"
+
+
+def test_without_that_it_ends_with_an_error_and_never_with_success(gateway: Running, script: Upstream) -> None:
+    script.script(stream("one two ", cut=True))
+    answer = ask(gateway, "POST", PATH, question("plain", stream=True))
+    assert shown(answer.body) == "one two "
+    assert b"upstream_truncated" in answer.body
+    assert b"[DONE]" not in answer.body
+    assert len(script.requests) == 1
+
+
+def test_a_second_target_starts_beside_a_slow_one_and_the_first_answer_wins(gateway: Running, script: Upstream) -> None:
+    script.script(Reply(raw=b"", after="hang"), Reply(pieces=[completion("soon")]))
+    answer = ask(gateway, "POST", PATH, question("raced"))
+    assert answer.json["choices"][0]["message"]["content"] == "soon"
+    identity = answer.headers["x-request-id"]
+    assert outcomes(gateway, identity) == [("a", "abandoned", ""), ("b", "done", "")]
+    (row,) = rows(gateway, "requests", id=identity)
+    assert (row["target"], row["attempts"]) == ("b", 2)
+    assert script.requests[0].closed.wait(1.0), "the slow one is let go at once"
+
+
+def test_a_draft_that_will_not_do_is_not_shown_and_the_next_target_is_asked(gateway: Running, script: Upstream) -> None:
+    script.script(stream("short"), stream("this is long enough"))
+    answer = ask(gateway, "POST", PATH, question("drafted", stream=True))
+    assert shown(answer.body) == "this is long enough"
+    assert [(target, outcome) for target, outcome, _ in outcomes(gateway, answer.headers["x-request-id"])] == [
+        ("a", "done"),
+        ("b", "done"),
+    ]
