@@ -24,6 +24,7 @@ import uvloop
 
 import bodies
 import systems
+from measure import Running
 from processes import free_port
 from run import KB, Bench
 
@@ -67,7 +68,8 @@ class Client(asyncio.Protocol):
             self.ask()
 
 
-async def load(port: int, request: bytes, clients: int, every: float) -> Times:
+async def load(running: Running, request: bytes, clients: int, every: float) -> Times:
+    port = running.system.port
     times: Times = defaultdict(list)
     loop = asyncio.get_running_loop()
     open_ = [
@@ -79,7 +81,10 @@ async def load(port: int, request: bytes, clients: int, every: float) -> Times:
     await asyncio.sleep(WARM)
     for client in open_:
         client.counts = True
+    before, began = running.process.cpu_ns(), time.perf_counter()
     health = await _watched(port)
+    seconds = time.perf_counter() - began
+    print(f"gateway: {(running.process.cpu_ns() - before) / 1e9 / seconds:.2f} of a core")
     for client in open_:
         client.counts = False
         client.transport.abort()
@@ -118,13 +123,13 @@ async def run(folder: Path, factors: list[float]) -> None:
     with bench.upstreams():
         system = systems.headgate(folder / "headgate", free_port(), bench.sites)
         request = system.request("small", bodies.chat_request("small/m", KB))
-        with bench.one(system):
-            times = await load(system.port, request, STEADY, 0.0)
+        with bench.one(system) as running:
+            times = await load(running, request, STEADY, 0.0)
             capacity = len(times[200]) / SECONDS
             report(f"capacity: {STEADY} clients, one request after the other", times)
             for factor in factors:
                 every = CLIENTS / (factor * capacity)
-                times = await load(system.port, request, CLIENTS, every)
+                times = await load(running, request, CLIENTS, every)
                 report(f"{factor:g} x capacity: {CLIENTS} clients, each asks every {every:.2f} s", times)
 
 

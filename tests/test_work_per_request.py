@@ -122,7 +122,7 @@ class Bench:
         )
         (folder / "data").mkdir()
         self.gateway = Gateway(load(path, {}), {}, self.lines)  # type: ignore[arg-type]
-        self.gateway.app.pipeline.dispatch._open = self._open
+        self.gateway.app.pipeline.dispatch.attempts._open = self._open
         self.calls = 0
         self._answer = answered(0)
 

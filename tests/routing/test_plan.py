@@ -121,15 +121,14 @@ def test_an_open_breaker_is_gone_round_and_nobody_waits_for_it() -> None:
     assert alone.soon is not None and 0 < alone.soon <= 5
 
 
-def test_a_rate_limit_is_gone_round_or_waited_for_if_it_ends_soon() -> None:
+def test_a_rate_limit_is_gone_round_where_there_is_somebody_else() -> None:
     known = Known()
     known.standing(A).limited(NOW, 4.0)
     assert next_(route(A, B), known=known).target == B
     alone = next_(route(A), known=known)
-    assert (alone.target, alone.wait) == (A, 4.0)
-    known.standing(A).limited(NOW, 60.0)
-    late = next_(route(A), known=known)
-    assert (late.target, late.soon) == (None, 60.0)
+    assert (alone.target, alone.wait) == (A, 0.0), "the only one judges for itself"
+    after = next_(route(A), (A, UpstreamRefused("x", status=401)), known=known)
+    assert after.target is None
 
 
 def test_a_429_never_opens_a_breaker() -> None:

@@ -86,13 +86,15 @@ class Load(Struct, frozen=True):
 class Gate:
     """At most `limit()` under way. `what` is at capacity when it refuses. For one event loop's thread."""
 
-    __slots__ = ("_departures", "_limit", "_line", "_what")
+    __slots__ = ("_appointed", "_departures", "_limit", "_line", "_what")
 
     def __init__(self, limit: Callable[[], int], size: int, what: str = "the gateway") -> None:
         self._limit = limit
         self._what = what
         self._line: Line[asyncio.Future[bool]] = Line(size)
         self._departures: deque[float] = deque(maxlen=DEPARTURES)
+        self._appointed = 0.0
+        """The last moment at which somebody who was refused was told to come again."""
 
     @property
     def under_way(self) -> int:
@@ -163,8 +165,9 @@ class Gate:
             _tell(waiter, False)
 
     def full(self) -> Unavailable:
-        """The refusal, with when to come again: all who wait now, and the one who asks, at the pace of the last departures."""
-        wait = patience(self._line.waiting, self._departures, clock.mono())
+        """The refusal, with when to come again: an appointment behind all who wait, and behind all who were given one before."""
+        now = clock.mono()
+        self._appointed, wait = appointment(self._appointed, self._line.waiting, self._departures, now)
         return Unavailable(
             f"{self._what} is at capacity: try again in {wait:.0f} s", code="over_capacity", retry_after=wait
         )
@@ -178,10 +181,14 @@ def _tell(waiter: asyncio.Future[bool], entered: bool) -> bool:
     return True
 
 
-def patience(waiting: int, departures: deque[float], now: float) -> float:
-    """Seconds until somebody who comes now would be served, in [1, LONGEST]; departures older than RECENT are forgotten."""
+def appointment(last: float, waiting: int, departures: deque[float], now: float) -> tuple[float, float]:
+    """The next appointment, and the seconds until it, in [1, LONGEST]: one for each departure at the present pace, from when the
+    queue will be through, or from the `last` appointment. So those who are refused together do not come again together.
+    Departures older than RECENT are forgotten."""
     while departures and now - departures[0] > RECENT:
         departures.popleft()
     if len(departures) < 2:
-        return UNKNOWN
-    return min(max(1.0, (waiting + 1) * (now - departures[0]) / (len(departures) - 1)), LONGEST)
+        return last, UNKNOWN
+    pace = (now - departures[0]) / (len(departures) - 1)
+    last = min(max(last, now + waiting * pace) + pace, now + LONGEST)
+    return last, max(1.0, last - now)

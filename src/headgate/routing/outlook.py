@@ -64,6 +64,8 @@ class Outlook:
         route = self._x.route
         if route is not None and route.regions and not allowed(target, route.regions):
             return f"its region ({target.region or 'unknown'}) is not one of {', '.join(sorted(route.regions))}"
+        if route is not None and len(route.targets) == 1:
+            return None  # nobody else could take it: its provider judges, and says so in its own words
         return lacking(self.needs, self._known.abilities(target))
 
     def standing(self, target: RouteTarget) -> Standing:

@@ -7,7 +7,8 @@ Rules of this file:
   one that is full (its queue is waited in), else one that failed in a way that may pass, after a pause, if its retry budget
   has room; else nobody.
 - The caller broke the rule: nobody else is asked, but for the typed fallbacks (context, filter, successor).
-- Waiting is only for what is known to end in time (Retry-After, backoff), never for a breaker.
+- Waiting is only for what is known to end in time (Retry-After, backoff), never for a breaker. A rate limit makes others go first; it
+  shuts out nobody who is the only one.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def _among(route: Route, fit: Sequence[RouteTarget], passed: list[tuple[RouteTar
     if again is not None:
         again.passed, again.soon = passed, soon
         return again
-    cold = _cold(route, [target for target in fit if target not in asked], round_)
+    cold = _cold([target for target in fit if target not in asked], round_)
     if cold is not None:
         cold.passed = [pair for pair in passed if pair[0] is not cold.target]
         return cold
@@ -179,20 +180,17 @@ def _again(route: Route, asked: Sequence[RouteTarget], round_: _Round) -> Decisi
     return Decision(target=best[1], why=f"asked again after {best[0]:.2f} s", wait=best[0], again=True, passed=[])
 
 
-def _cold(route: Route, untried: Sequence[RouteTarget], round_: _Round) -> Decision | None:
-    """An untried target whose provider said when it takes calls again, if that is soon enough."""
+def _cold(untried: Sequence[RouteTarget], round_: _Round) -> Decision | None:
+    """Nobody else is left, and nobody has been asked: the one whose rate limit opens soonest is asked all the same. It judges for
+    itself (limits count tokens, and this request may be small), and its own words are what the caller can act on."""
     waits = [
-        (standing.cold_until - round_.now, number)
+        (standing.cold_until, number)
         for number, target in enumerate(untried)
         if (standing := round_.view.standing(target)).cold_until > round_.now and standing.breaker.allows(round_.now)
     ]
-    if not waits:
+    if not waits or round_.tried:
         return None
-    wait, number = min(waits)
-    if wait > route.policy.retry.most_wait:
-        return None
-    why = f"its rate limit opens in {wait:.1f} s"
-    return Decision(target=untried[number], why=why, wait=wait, passed=[])
+    return Decision(target=untried[min(waits)[1]], why="rate limited, but nobody else is left", passed=[])
 
 
 def may_go_elsewhere(failure: HeadgateError) -> bool:

@@ -30,7 +30,7 @@ TICK = 0.05
 """Seconds between two looks at the event loop."""
 LATE = 0.1
 """Seconds: a look that comes later than this says that the loop lags."""
-HELD_OFF = 2.0
+HELD_OFF = 5.0
 """Seconds at most for which a client that was shed while the loop lags is not read."""
 
 
@@ -45,6 +45,7 @@ class Capacity:
 
     def __init__(self, most: int, queue: int) -> None:
         self._adaptive = Adaptive(_terms(most))
+        self._queue = queue
         self.gate = Gate(lambda: self._adaptive.limit, queue)
         self._watching = False
 
@@ -55,6 +56,7 @@ class Capacity:
 
     def adopt(self, most: int, queue: int) -> None:
         self._adaptive.adopt(_terms(most))
+        self._queue = queue
         self.gate.resize(queue)
         self.gate.admit()
 
@@ -78,6 +80,7 @@ class Capacity:
     def observe(self, now: float, due: float) -> None:
         """The loop came at `now` to what was due at `due` (monotonic seconds)."""
         self._adaptive.observe(now, self.gate.look().under_way, None, now - due > LATE)
+        self.gate.resize(min(self._queue, self._adaptive.limit) if self.lags else self._queue)
         self.gate.admit()
 
 
