@@ -23,7 +23,7 @@ def rows(gateway: Running, table: str, **where: Any) -> list[dict[str, Any]]:
     database.row_factory = sqlite3.Row
     try:
         ((name, value),) = where.items()
-        return [dict(row) for row in database.execute(f"SELECT * FROM {table} WHERE {name} = ?", (value,))]  # noqa: S608
+        return [dict(row) for row in database.execute(f"SELECT * FROM {table} WHERE {name} = ?", (value,))]
     finally:
         database.close()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from headgate.errors import Unavailable
-from headgate.limits.queue import LONGEST, UNKNOWN, Gate, Load, patience
+from headgate.limits.queue import LONGEST, UNKNOWN, Gate, Load, appointment
 
 SIZE = 5
 
@@ -202,7 +202,19 @@ def test_who_is_refused_is_told_when_to_come_again() -> None:
 )
 def test_the_estimate_follows_the_pace(waiting: int, departures: list[float], seconds: float) -> None:
     """Ten to be served and one leaving every two and a half seconds: twenty-five. What is half a minute past does not count."""
-    assert patience(waiting, deque(departures), 100.0) == pytest.approx(seconds)
+    assert appointment(0.0, waiting, deque(departures), 100.0)[1] == pytest.approx(seconds)
+
+
+def test_who_is_refused_together_comes_again_one_after_the_other() -> None:
+    """One appointment for each departure, behind those who wait: no herd comes at the same moment, and none before its turn."""
+    pace = deque([90.0, 92.0, 94.0, 96.0, 98.0, 100.0])
+    last, told = 0.0, []
+    for _ in range(40):
+        last, wait = appointment(last, 3, pace, 100.0)
+        told.append(wait)
+    assert told[:4] == [8.0, 10.0, 12.0, 14.0]
+    assert told[-1] == LONGEST
+    assert appointment(last, 0, deque([195.0, 200.0]), 200.0)[1] == 5.0, "appointments that are past count no more"
 
 
 def test_the_fast_path_is_fast() -> None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
+from typing import Any
 
-from headgate.stages.admit import LATE, LEAST, TICK, Capacity
+import pytest
+
+from headgate.errors import Unavailable
+from headgate.model.trail import Trail
+from headgate.stages.admit import HELD_OFF, LATE, LEAST, TICK, Admit, Capacity
 
 
 def entered(capacity: Capacity, most: int) -> int:
@@ -59,6 +65,57 @@ def test_new_terms_are_adopted_and_let_in_who_waits() -> None:
         assert [task.done() for task in waiting] == [True, True, False]
         capacity.gate.leave()
         await waiting[2]
+
+    asyncio.run(run())
+
+
+def asked(priority: int = 5) -> Any:
+    """What Admit reads and writes of an exchange."""
+    request = SimpleNamespace(header=lambda name: b"")
+    identity = SimpleNamespace(priority=priority)
+    return SimpleNamespace(request=request, identity=identity, dry=False, admitted=False, hold_off=0.0, trail=Trail())
+
+
+def test_who_is_shed_is_held_off_while_the_loop_lags_and_only_then() -> None:
+    async def shed(capacity: Capacity) -> Any:
+        x = asked()
+        with pytest.raises(Unavailable):
+            await Admit(capacity, 0.0).start(x)
+        assert not x.admitted
+        return x
+
+    quiet = Capacity(50, 0)
+    entered(quiet, 50)
+    assert asyncio.run(shed(quiet)).hold_off == 0.0
+    lagging = Capacity(1000, 200)
+    entered(lagging, 100)
+    for number in range(3):
+        lagging.observe(1000.0 + number, 1000.0 + number - 2 * LATE)
+    assert lagging.lags
+    x = asyncio.run(shed(lagging))
+    assert 1.0 <= x.hold_off <= HELD_OFF
+
+
+def test_a_queue_is_no_longer_than_what_is_let_in_while_the_loop_lags() -> None:
+    """A long one would only make those who are served slow; the config's length is back with the limit."""
+
+    async def run() -> None:
+        capacity = Capacity(1000, 200)
+        entered(capacity, 100)
+        now = 1000.0
+        for _ in range(2):
+            now += 0.3
+            capacity.observe(now, now - 2 * LATE)
+        assert capacity.gate.look().limit == 70
+        waiting = [asyncio.create_task(capacity.gate.enter(5, 10.0)) for _ in range(100)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert capacity.gate.look().waiting == 70
+        assert sum(task.done() for task in waiting) == 30
+        for task in waiting:
+            task.cancel()
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert sum(isinstance(one, Unavailable) for one in done) == 30
 
     asyncio.run(run())
 

@@ -105,6 +105,11 @@ def _listening(config: Config) -> Iterator[socket.socket]:
         listener.close()
 
 
+def handles(listener: socket.socket) -> list[socket.socket]:
+    """The listening socket, ACCEPTS times: so many connections are accepted in a turn of the loop."""
+    return [listener, *(listener.dup() for _ in range(ACCEPTS - 1))]
+
+
 def _serve(gateway: Gateway, config: Config, watch: Watch | None, listener: socket.socket) -> None:
     try:
         context, files = _tls(config)
@@ -116,7 +121,7 @@ def _serve(gateway: Gateway, config: Config, watch: Watch | None, listener: sock
         gc.set_threshold(20_000, 20, 100)  # requests leave no cycles but those of errors
         sys.setswitchinterval(SWITCH)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(server.serve(sockets=[listener, *(listener.dup() for _ in range(ACCEPTS - 1))]))
+            runner.run(server.serve(sockets=handles(listener)))
     finally:
         gateway.close()
 
