@@ -7,13 +7,13 @@ Rules of this file:
 - Who waits longer than `queue_timeout`, or is displaced, gets 503 with Retry-After. A client that leaves while waiting frees its place.
 - The event loop's lag is the measure of the gateway's own load, and of nothing else: streams that wait for a provider cost no time.
   While the loop is late by more than LATE, again and again, fewer are let in, no more may wait than that, and the others are shed.
-- A refusal costs a third of an answer, so refusing alone cannot save a gateway from clients who ask again at once: while the loop
+- A refusal costs two thirds of an answer, so refusing alone cannot save a gateway from clients who ask again at once: while the loop
   lags, the connection of who was shed is not read until the Retry-After has passed (HELD_OFF at most).
 - The slot is left in `finish`, and only by who had one.
 
 Shown in tests/test_admission.py on real sockets, in tests/stages/test_admit.py for the lag, and by bench/overload.py: asked five times
 what it can do by 3,000 clients who heed nothing, on two cores that clients and provider share with it, the gateway serves 60 % of
-its capacity (a sixth without the connections held off), the half of them within 0.5 s; health answers in 0.6 s. Costs 1 µs a request.
+its capacity (under a tenth without the connections held off), the half of them within 0.5 s; health answers in 0.6 s. Costs 1 µs a request.
 """
 
 from __future__ import annotations
