@@ -32,7 +32,7 @@ class Running:
         self.config = folder / "headgate.yaml"
         self.config.write_text(yaml.safe_dump(defaults | config))
         self.log = (folder / "log").open("w+")
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "headgate", "serve", "--config", str(self.config)],
             stdout=subprocess.PIPE,
