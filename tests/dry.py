@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from headgate.app import SPLITTERS, Gateway
+from headgate.attempt import Attempts
 from headgate.config.load import load
 from headgate.dispatch import Dispatch
 from headgate.http import routes
@@ -80,7 +81,8 @@ class Dry:
             return reply
 
         own = self._gateway.app.pipeline
-        dispatch = Dispatch(prepare=own.dispatch.prepare, splitters=SPLITTERS, open_=open_, spool=self._gateway.spool)
+        attempts = Attempts(prepare=own.dispatch.prepare, splitters=SPLITTERS, open_=open_, spool=self._gateway.spool)
+        dispatch = Dispatch(attempts=attempts, known=own.dispatch.known)
         pipeline = Pipeline([*own.stages, *stages], dispatch, own.remember)
 
         async def run() -> bytes:

@@ -15,7 +15,7 @@ import logging
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,11 +69,8 @@ def doctor(
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     print(f"{len(chosen)} scenarios: this takes up to a minute", file=sys.stderr)
-    structlog.configure(  # a broken provider is what is tried here: only a defect of the gateway is worth a line
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     with (
+        _quiet(),
         TemporaryDirectory(prefix="headgate-doctor-") as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
@@ -81,6 +78,20 @@ def doctor(
     print(_json(verdicts, notes) if as_json else _text(verdicts))
     if any(verdict.failures for verdict in verdicts):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A broken provider is what is tried here: only a defect of the gateway is worth a line."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 # ---------------------------------------------------------------------- what is tried

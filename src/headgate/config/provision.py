@@ -65,7 +65,9 @@ class Plan(Struct, frozen=True):
         return Policy(retry=RetryTerms(**asdict(self.config.retry)))
 
     def breaker(self, site: str) -> BreakerTerms:
-        if self.sites[site].provider is demo.PROVIDER:
+        """The terms of a site's breakers; the default ones for a site of an earlier config."""
+        known = self.sites.get(site)
+        if known is not None and known.provider is demo.PROVIDER:
             return BreakerTerms(minimum=1_000_000)  # its faults are there to be seen
         section = self.config.providers.get(site.partition("#")[0])
         return BreakerTerms(**asdict(section.breaker)) if section is not None else BreakerTerms()
