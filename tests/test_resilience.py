@@ -74,6 +74,16 @@ def gateway(tmp_path: Path, script: Upstream) -> Iterator[Running]:
     running.stop()
 
 
+MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
+STOPPED = {"role": "assistant", "content": None}
+PATHS = {
+    "up_chat": (PATH, question("up_chat/m")),
+    "up_anthropic": ("/v1/messages", question("up_anthropic/m", max_tokens=9)),
+    "up_gemini": ("/v1beta/models/up_gemini/m:generateContent", {"contents": [{"parts": [{"text": "x"}]}]}),
+    "up_responses": ("/v1/responses", {"model": "up_responses/m", "input": "x", "background": True}),
+}
+
+
 def outcomes(gateway: Running, identity: str) -> list[tuple[str, str, str]]:
     found = gateway.wait_for(lambda: rows(gateway, "attempts", request_id=identity))
     return [(row["target"], row["outcome"], row["error"]) for row in sorted(found, key=lambda row: row["number"])]
@@ -129,3 +139,70 @@ def test_a_draft_that_will_not_do_is_not_shown_and_the_next_target_is_asked(gate
         ("a", "done"),
         ("b", "done"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("site", "empty"),
+    [
+        ("up_chat", {"id": "c", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 0}}),
+        ("up_chat", {}),
+        ("up_gemini", {"candidates": [], "usageMetadata": {"promptTokenCount": 9}}),
+        ("up_gemini", {"usageMetadata": {"promptTokenCount": 9}}),
+    ],
+)
+def test_an_answer_that_says_nothing_is_none(
+    gateway: Running, script: Upstream, site: str, empty: dict[str, Any]
+) -> None:
+    """It is asked for again, and where nobody has a better one the caller is told so."""
+    path, body = PATHS[site]
+    script.script(*[Reply(pieces=[json.dumps(empty).encode()])] * 3)
+    answer = ask(gateway, "POST", path, body)
+    assert answer.status == 502
+    assert b"says nothing" in answer.body
+    assert [(outcome, error) for _, outcome, error in outcomes(gateway, answer.headers["x-request-id"])] == [
+        ("failed", "upstream_empty")
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    ("site", "little"),
+    [
+        ("up_chat", {"id": "c", "choices": [{"index": 0, "message": STOPPED, "finish_reason": "content_filter"}]}),
+        ("up_chat", {"id": "c", "choices": [{"index": 0, "message": STOPPED, "finish_reason": None}]}),
+        ("up_chat", {"object": "of a kind that nobody knows"}),
+        ("up_anthropic", {**MESSAGE, "stop_reason": "end_turn", "usage": {"input_tokens": 9, "output_tokens": 1}}),
+        ("up_gemini", {"promptFeedback": {"blockReason": "SAFETY"}}),
+        ("up_gemini", {"candidates": [{"finishReason": "MAX_TOKENS", "index": 0}]}),
+        ("up_responses", {"id": "resp_1", "object": "response", "status": "queued", "output": []}),
+    ],
+)
+def test_an_answer_without_text_is_an_answer(
+    gateway: Running, script: Upstream, site: str, little: dict[str, Any]
+) -> None:
+    path, body = PATHS[site]
+    sent = json.dumps(little).encode()
+    script.script(Reply(pieces=[sent]))
+    answer = ask(gateway, "POST", path, body)
+    assert (answer.status, answer.body) == (200, sent)
+
+
+def test_an_error_in_place_of_an_answer_has_an_errors_status_and_the_providers_words(
+    gateway: Running, script: Upstream
+) -> None:
+    """Also where a stream was asked for. What else it says with status 200 is not believed: a hint to wait is."""
+    told = json.dumps({"error": {"message": "no more", "type": "x", "code": "insufficient_quota", "of": "theirs"}})
+    headers = {"content-type": "application/json", "retry-after": "7"}
+    for stream in (False, True):
+        script.script(Reply(headers=headers, pieces=[told.encode()]))
+        answer = ask(gateway, "POST", PATH, question("up_chat/m", stream=stream))
+        assert (answer.status, answer.body) == (502, told.encode())
+        assert answer.headers["retry-after"] == "7"
+        assert outcomes(gateway, answer.headers["x-request-id"]) == [("m", "failed", "insufficient_quota")]
+
+
+def test_an_error_inside_a_choice_is_told_in_the_callers_dialect(gateway: Running, script: Upstream) -> None:
+    """It is no error reply of the dialect: a client would not find its message there."""
+    choice = {"index": 0, "message": STOPPED, "error": {"message": "broke", "code": 400}}
+    script.script(Reply(pieces=[json.dumps({"id": "c", "choices": [choice]}).encode()]))
+    answer = ask(gateway, "POST", PATH, question("up_chat/m"))
+    assert (answer.status, answer.json["error"]["message"]) == (400, "broke")

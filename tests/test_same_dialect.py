@@ -25,6 +25,9 @@ NOT_THIS_DIALECT = {
 }
 """Recordings labelled with a dialect that are not exchanges of it. This list may only shrink."""
 
+STATUS = {"2a22977a9a515ee7": (400, "an error told as a whole answer with status 200 gets the one that it names")}
+"""Recordings whose status is not shown as it came. Their bytes are."""
+
 USAGE = b'"stream_options":{"include_usage":true},'
 """What is added to a chat stream whose client did not ask for usage."""
 
@@ -60,8 +63,9 @@ def test_bytes_up_and_bytes_down(dialect: str, gateway: Running, script: Upstrea
         hidden = (
             dialect in ("openai_chat", "openai_completions") and streams(row, request_of(row)) and _hides_usage(row)
         )
-        if status != row.status:
-            wrong.append(f"{row}: status {status}, not {row.status}: {answer[:200]!r}")
+        told = STATUS[row.id][0] if row.id in STATUS else row.status
+        if status != told:
+            wrong.append(f"{row}: status {status}, not {told}: {answer[:200]!r}")
         elif answer != (_without_usage(expected) if hidden else expected):
             wrong.append(f"{row}: answer differs: {_difference(expected, answer)}")
         elif not script.requests or not _sent_as_it_was(script.requests[0].body, body):

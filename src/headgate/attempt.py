@@ -3,29 +3,40 @@
 Rules of this file:
 - Every attempt leaves a row, whatever became of it, and tells its target's standing what became of it, once.
 - Frames are held until the commit: the first *content* event, or (a cascade's draft) the whole answer. A failure told inside the
-  answer before any content is the attempt's failure, not the answer.
+  answer before any content is the attempt's failure, not the answer; where it is a document with status 200, it gets the status
+  that it should have had. In a stream, where nobody else is left to ask, it is shown as the provider told it.
+- An answer that is over and said nothing (no content, no end of a choice, no failure) is none. One without text may well be an
+  answer: a call, a refusal, a stop, a prompt that was blocked. All of these are events.
 - Nothing of a failed attempt leaks into the answer: its frames are closed here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from msgspec import Struct
 
 from headgate import clock
+from headgate.dialects.base import Dialect
 from headgate.dialects.render import has_content
 from headgate.dialects.undo import Undo
-from headgate.errors import HeadgateError, Unavailable, UpstreamError, UpstreamRefused, UpstreamTimeout
+from headgate.errors import (
+    HeadgateError,
+    Unavailable,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
 from headgate.meter import Free, Meter, estimate_tokens
-from headgate.model.events import Finished, Frame, PartDelta
+from headgate.model.events import Event, Failed, Finished, Frame, PartDelta
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Opened, Outcome
 from headgate.net import Headers, Open, header
 from headgate.prepare import Prepare, Prepared
 from headgate.routing.standing import Lease
 from headgate.stores.base import Spool
-from headgate.upstream import Frames, Splitters, Unread, attempt
+from headgate.upstream import Frames, Splitters, Unread, attempt, refused
 
 HELD_LIMIT = 4 * 1024 * 1024
 """Bytes of frames held before the commit."""
@@ -170,6 +181,11 @@ class Attempt:
     def name(self) -> str:
         return self.prepared.target.name
 
+    @property
+    def streams(self) -> bool:
+        """A stream that is shown as one."""
+        return self.frames is not None and not self.frames.whole and self.x.head is not None and self.x.head.stream
+
     def answered(self, frames: Frames) -> None:
         row, response = self.row, frames.response
         row.headers_us = (clock.mono_ns() - self.began) // 1000
@@ -228,14 +244,21 @@ async def _peek(made: Attempt, terms: Terms) -> list[Frame]:
                 raise UpstreamRefused("the upstream's content filter stopped it", status=400, code="content_filter")
             meter.observe(frame.events)
             size += len(frame.raw)
-            content = content or has_content(frame.events)
+            content = content or has_content(frame.events if meter.failed is None else _of_parts(frame.events))
         if meter.failed is not None and not content:
-            told = _told(meter.failed.message, meter.failed.status, meter.failed.code, meter.failed.type)
-            if made.prepared.same and terms.last(told):
+            told = _told(frames, made.prepared.dialect, meter.failed, held[-1])
+            if made.prepared.same and made.streams and terms.last(told):
                 return held
             raise told
+        if frames.decoder.complete and not content and not made.counting:
+            raise UpstreamMalformed("the upstream's answer says nothing", code="upstream_empty")
         if frames.decoder.complete or size > HELD_LIMIT or ((frames.whole or content) and not terms.whole):
             return held
+
+
+def _of_parts(events: Iterable[Event]) -> Iterator[Event]:
+    """Without the strings outside of parts: beside a failure they are its own (Groq's `failed_generation`)."""
+    return (event for event in events if type(event) is not PartDelta or event.part >= 0)
 
 
 def _filtered(frame: Frame) -> bool:
@@ -248,12 +271,14 @@ def _asked(prepared: Prepared, x: Exchange) -> str:
     return "json-array" if prepared.same and x.request.framing == "json-array" else "sse"
 
 
-def _told(message: str, status: int, code: str, kind: str) -> UpstreamRefused:
-    """A failure told inside an answer with status 200."""
-    status = status if status >= 400 else 502
-    return UpstreamRefused(
-        message, status=status, code=code or None, type=kind, retryable=status >= 500 or status == 429
-    )
+def _told(frames: Frames, dialect: Dialect, failed: Failed, frame: Frame) -> UpstreamRefused:
+    """A failure told inside an answer with status 200. Where a whole document says it as its dialect's error replies do, it is one,
+    the provider's own words included."""
+    status = failed.status if failed.status >= 400 else 502
+    if frames.whole and (error := refused(frames.response, dialect, status, frame.raw)).message == failed.message:
+        return error
+    again = status >= 500 or status == 429
+    return UpstreamRefused(failed.message, status=status, code=failed.code or None, type=failed.type, retryable=again)
 
 
 _IDS = (b"x-request-id", b"request-id", b"x-goog-request-id", b"apim-request-id")

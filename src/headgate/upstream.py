@@ -254,8 +254,13 @@ async def _refuse(response: Response, dialect: Dialect) -> None:
     body = await read_whole(response, ERROR_LIMIT)
     if response.status < 400:
         raise UpstreamRefused("the upstream redirects, which is not followed", status=502, code="upstream_redirect")
-    error = dialect.refusal(response.status, body)
-    error.status = response.status
+    raise refused(response, dialect, response.status, body)
+
+
+def refused(response: Response, dialect: Dialect, status: int, body: bytes) -> UpstreamRefused:
+    """What an answer with this error body says; `status` is the one it came with, or should have."""
+    error = dialect.refusal(status, body)
+    error.status = status
     error.body = body
     error.same_dialect = dialect.name
     error.content_type = (header(response.headers, b"content-type") or b"").decode("latin-1")
@@ -264,7 +269,7 @@ async def _refuse(response: Response, dialect: Dialect) -> None:
     else:  # told in the body (Gemini's RetryInfo)
         error.retry_after = min(error.retry_after, LONGEST)
     error.headers = response.headers
-    raise error
+    return error
 
 
 def _framing(headers: Headers, asked: str) -> str:

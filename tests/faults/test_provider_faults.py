@@ -21,15 +21,6 @@ from running import KEY, Running
 TERMS = Terms(deadlines=Deadlines(connect=5.0, headers=2.0, first_token=2.5, idle=2.0, total=20.0))
 
 
-def waits_for(scenario: Scenario) -> str | None:
-    """What the gateway does not do yet and this scenario needs; None where it is to pass."""
-    if scenario.fault in ("only-done", "no-choices"):
-        return "an answer that says nothing passes as one"
-    if scenario.name == "error-body.alone-whole":
-        return "an error in a whole answer of the same dialect keeps its status 200"
-    return None
-
-
 async def _verdicts(folder: Path, chosen: Sequence[Scenario]) -> dict[str, Verdict]:
     provider = Provider(folder)
     await provider.start()
@@ -58,13 +49,7 @@ def verdicts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     )
 
 
-def _marked(scenario: Scenario) -> object:
-    reason = waits_for(scenario)
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-    return pytest.param(scenario.name, marks=marks, id=scenario.name)
-
-
-@pytest.mark.parametrize("name", [_marked(scenario) for scenario in SCENARIOS.values()])
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_a_fault(name: str, verdicts: dict[str, Verdict]) -> None:
     """The right answer from a healthy target or one clear typed error, in time; no request too many; a true ledger."""
     assert verdicts[name].failures == []

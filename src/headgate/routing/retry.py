@@ -57,6 +57,7 @@ RETRY_SAME: dict[int | str, Again] = {
     "upstream_timeout": Again(True, "no answer in time"),
     "upstream_truncated": Again(True, "the answer broke off"),
     "upstream_malformed": Again(True, "the answer was garbled"),
+    "upstream_empty": Again(True, "the answer said nothing"),
     "upstream_unreachable": Again(True, "no way to it just now"),
     "tls_failed": Again(True, "the handshake broke off"),
     "tls_certificate": Again(False, "its certificate stays as it is"),
