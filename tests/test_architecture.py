@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "answer": VALUES | {"dialects", "attempt"},
     "joint": VALUES,
     "pipeline": VALUES | {"tasks", "stages.base", "dialects", "dispatch", "attempt", "answer", "joint", "net"},
+    "children": VALUES | {"tasks", "limits", "pipeline", "net"},
     "explain": VALUES | {"http", "stages", "meter", "dispatch", "pipeline"},
     "http": VALUES
     | {"dialects", "pipeline", "net", "explain", "stages", "stores.base", "providers.base", "providers.site", "tasks"},
@@ -52,6 +53,8 @@ ONLY_APP_IMPORTS_TELEMETRY = {"app.py", "cli/serve.py"}
 
 OWNERS: dict[str, set[str]] = {
     "identity": {"stages/authenticate.py"},
+    "parent": {"children.py"},
+    "cause": {"children.py"},
     "priority": {"stages/admit.py"},
     "admitted": {"stages/admit.py"},
     "hold_off": {"stages/admit.py"},
@@ -70,8 +73,8 @@ OWNERS: dict[str, set[str]] = {
     "json": {"model/exchange.py"},
     "findings": {"stages/guard_input.py", "stages/guard_output.py"},
     "edits": {"stages/guard_input.py"},
-    "trace_id": {"http/ingress.py"},
-    "span_id": {"http/ingress.py"},
+    "trace_id": {"http/ingress.py", "children.py"},
+    "span_id": {"http/ingress.py", "children.py"},
 }
 """Field of an Exchange (a variable named `x`) -> the files that may assign it."""
 

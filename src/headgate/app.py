@@ -12,6 +12,7 @@ from typing import Any
 
 from headgate import clock, tasks
 from headgate.catalog import Catalog
+from headgate.children import Children
 from headgate.config.load import Loaded
 from headgate.config.provision import Plan, plan
 from headgate.config.schema import Config, Key
@@ -70,6 +71,7 @@ class Gateway:
         self.pool = Pool()
         self.capacity = Capacity(config.server.max_concurrent, config.server.queue)
         self.drain = Drain()
+        self.children = Children(self.drain.under_way, self.capacity.gate)
         self.reloader = Reloader(source, self.build, self.swap)
         self._blobs = MemoryBlobs()
         self._environment = environment
@@ -87,6 +89,7 @@ class Gateway:
             objects=self.objects,
             pool=self.pool,
             drain=self.drain,
+            children=self.children,
             remember=self._remember,
             restore=self._restore,
             log=RequestLog(log) if log is not None else None,
@@ -101,7 +104,10 @@ class Gateway:
         return Metrics(
             {
                 "headgate_tasks": ("Tasks alive.", tasks.strays),
-                "headgate_requests_under_way": ("Requests that have not ended.", lambda: len(self.drain.under_way)),
+                "headgate_requests_under_way": (
+                    "Requests and children that have not ended.",
+                    lambda: len(self.drain.under_way),
+                ),
                 "headgate_requests_waiting": (
                     "Requests that wait to be let in.",
                     lambda: self.capacity.gate.look().waiting,
@@ -121,7 +127,10 @@ class Gateway:
                     lambda: self.reloader.loaded,
                 ),
             },
-            {"headgate_config_reloads": ("Reloads of the config.", "result", self.reloader.results)},
+            {
+                "headgate_config_reloads": ("Reloads of the config.", "result", self.reloader.results),
+                "headgate_children_dropped": ("Children that found no room.", "cause", self.children.dropped),
+            },
         )
 
     # ------------------------------------------------------------------ the config that is served

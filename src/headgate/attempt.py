@@ -154,6 +154,8 @@ class Attempts:
             target=target.model,
             credential=site.credential.name,
             input_estimate=estimate_tokens(len(prepared.body)),
+            parent=x.parent,
+            cause=x.cause,
         )
         try:
             self._spool.begin(opened)
@@ -164,6 +166,8 @@ class Attempts:
 
 class Attempt:
     """An attempt under way."""
+
+    __slots__ = ("_over", "began", "counting", "frames", "held", "lease", "meter", "prepared", "row", "x")
 
     def __init__(self, x: Exchange, prepared: Prepared, lease: Lease, row: AttemptRow) -> None:
         self.x = x

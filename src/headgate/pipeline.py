@@ -1,7 +1,8 @@
 """The ordered stages, the event path, and `finish` exactly once. No I/O of its own.
 
 Rules of this file:
-- `start` runs the stages in order and then dispatch; whatever is raised there finishes the exchange and goes to the client.
+- `start` runs the stages in order and then dispatch, `carry` dispatch alone; whatever is raised there finishes the exchange and goes to
+  the client.
 - `Flow` is the one path of an answer: whole or streamed, same dialect or crossing, shown or abandoned.
 - `finish` is a plain function: nothing can cancel it half-way. It runs before the last bytes are handed out, so that an answer
   that was delivered has its record.
@@ -10,7 +11,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
 import structlog
 
@@ -45,11 +47,17 @@ class Pipeline:
         self.dispatch = dispatch
         self.remember = remember
 
-    async def start(self, x: Exchange) -> Flow:
+    def start(self, x: Exchange) -> Coroutine[Any, Any, Flow]:
         """The answer, committed. Raises HeadgateError; then the exchange is finished already."""
-        at: Stage = self.stages[0]
+        return self._flow(x, self._starts, self.stages[0])
+
+    def carry(self, x: Exchange) -> Coroutine[Any, Any, Flow]:
+        """As `start`, for a child: what it was made for has passed the stages, so it goes to dispatch at once."""
+        return self._flow(x, (), self.stages[-1])
+
+    async def _flow(self, x: Exchange, starts: Sequence[Stage], at: Stage) -> Flow:
         try:
-            for at in self._starts:
+            for at in starts:
                 await at.start(x)
             at = self.stages[-1]
             served = await self.dispatch(x)

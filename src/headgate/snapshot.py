@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from headgate import __version__, clock
 from headgate.attempt import Attempts
 from headgate.catalog import Catalog, Model
+from headgate.children import Children
 from headgate.config.provision import Plan
 from headgate.config.schema import Config
 from headgate.dialects import anthropic_messages, gemini, openai_chat, openai_completions, openai_responses
@@ -89,6 +90,7 @@ class Resources(Struct, frozen=True, kw_only=True, eq=False):
     objects: Objects
     pool: Pool
     drain: Drain
+    children: Children
     remember: Callable[[str, Iterable[tuple[str, bytes]]], None]
     restore: Callable[[str, Prompt], None]
     log: Observer | None

@@ -53,14 +53,23 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys)
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "MODEL  REQUESTS  FAILED  INPUT  CACHED  OUTPUT                       COST",
-        "fast          2       0  2,400   2,000     600          $1.50 + 1 unknown",
-        "slow          2       1  2,400   2,000     600              ~$0.000012352",
-        "total         4       1  4,800   4,000   1,200  ~$1.500012352 + 1 unknown",
+        "MODEL  REQUESTS  FAILED  CHILDREN  INPUT  CACHED  OUTPUT                       COST",
+        "fast          2       0         0  2,400   2,000     600          $1.50 + 1 unknown",
+        "slow          2       1         0  2,400   2,000     600              ~$0.000012352",
+        "total         4       1         0  4,800   4,000   1,200  ~$1.500012352 + 1 unknown",
         "",
         "unknown: requests at a price that nobody told; state it under `prices` in the config",
         "~: holds requests that ended before the provider told their usage, as estimated",
     ]
+
+
+def test_children_are_no_requests_and_their_cost_is_in_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    stores = open_stores(Path("data/headgate.db"))
+    stores.ledger.write([rows.request("a-shadow", parent="a", cause="shadow", charge=500_000_000, outcome="failed")])
+    stores.close()
+    _, out, _ = run(capsys)
+    assert out.splitlines()[1] == "fast          2       0         1  3,600   3,000     900          $2.00 + 1 unknown"
+    assert "children: calls made for requests (a shadow, a judge); tokens and cost hold theirs" in out
 
 
 def test_days_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:

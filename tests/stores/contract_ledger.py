@@ -96,6 +96,21 @@ class LedgerContract:
         assert (line.requests, line.failed, line.unknown, line.estimated) == (4, 1, 1, 1)
         assert (line.charge, line.input, line.output) == (3, 1201, 302)
 
+    def test_children_count_apart_and_their_money_counts(self, ledger: Ledger) -> None:
+        """A failed child is no failed request; its tokens, and its unknown or estimated cost, are in the sums."""
+        ledger.write(
+            [
+                rows.request("a", charge=5),
+                rows.request("a-shadow", parent="a", cause="shadow", charge=7, estimated=True, outcome="failed"),
+                rows.request("a-judge", parent="a", cause="judge", charge=None),
+            ]
+        )
+        (line,) = ledger.usage(since=0, until=NOON + 1, group="tenant")
+        assert (line.requests, line.children, line.failed) == (1, 2, 0)
+        assert (line.charge, line.input, line.unknown, line.estimated) == (12, 3600, 1, 1)
+        told = ledger.request("a-shadow")
+        assert told is not None and (told["parent"], told["cause"]) == ("a", "shadow")
+
     def test_amounts_are_exact(self, ledger: Ledger) -> None:
         """Integers beyond what a float holds."""
         huge = 2**60 + 1

@@ -58,9 +58,9 @@ def usage(
         return
     if by is Group.day:
         lines.sort(key=lambda line: line.group)
-    head = (by.value.upper(), "REQUESTS", "FAILED", "INPUT", "CACHED", "OUTPUT", "COST")
+    head = (by.value.upper(), "REQUESTS", "FAILED", "CHILDREN", "INPUT", "CACHED", "OUTPUT", "COST")
     rows = [_cells(line) for line in (*lines, total)]
-    print(table([head, *rows], right=frozenset(range(1, 7))))
+    print(table([head, *rows], right=frozenset(range(1, 8))))
     for note in _notes(total):
         print(note)
 
@@ -98,7 +98,7 @@ def _told(line: UsageLine) -> dict[str, Any]:
 
 
 def _cells(line: UsageLine) -> tuple[str, ...]:
-    counts = (line.requests, line.failed, line.input, line.cache_read, line.output)
+    counts = (line.requests, line.failed, line.children, line.input, line.cache_read, line.output)
     return (line.group or "-", *(f"{count:,}" for count in counts), cost(line))
 
 
@@ -112,6 +112,8 @@ def cost(line: UsageLine) -> str:
 
 def _notes(total: UsageLine) -> list[str]:
     notes = []
+    if total.children:
+        notes.append("children: calls made for requests (a shadow, a judge); tokens and cost hold theirs")
     if total.unknown:
         notes.append("unknown: requests at a price that nobody told; state it under `prices` in the config")
     if total.estimated:

@@ -1,7 +1,7 @@
 """The requests under way, and how they are brought to an end when the gateway is told to stop.
 
 Rules of this file:
-- A request is under way from its head to the end of its answer.
+- A request is under way from its head to the end of its answer, its children to the end of theirs.
 - Once the drain has begun nothing new is taken, and the gateway is not ready; what is under way may end.
 - Who is interrupted is marked before its task is cancelled: so the task knows that it is not the client who left, and tells it.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from headgate import clock
 from headgate.errors import Draining
 from headgate.model.exchange import Exchange
 
@@ -26,9 +27,10 @@ class Drain:
         self.begun = True
 
     async def over(self, seconds: float) -> None:
-        """Wait until what is under way now has ended, for so long at most."""
-        if self.under_way:
-            await asyncio.wait(list(self.under_way), timeout=seconds)
+        """Wait until nothing is under way, for so long at most. Who is under way may still make children."""
+        until = clock.mono() + seconds
+        while self.under_way and (left := until - clock.mono()) > 0:
+            await asyncio.wait(list(self.under_way), timeout=left)
 
     def interrupt(self) -> int:
         """End every request under way with an error that says so; how many there were."""

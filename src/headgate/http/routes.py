@@ -58,7 +58,7 @@ _BASE = re.compile(r"/(v1beta|v1alpha|v1)(?=/|$)")
 _GEMINI = re.compile(r"/(?:models|tunedModels)/(.+):([a-zA-Z]+)")
 _AZURE = re.compile(r"/deployments/([^/]+)(/.+)")
 _ONE_MODEL = re.compile(r"/models/(.+)")
-_REQUEST = re.compile(r"/requests/([A-Za-z0-9_]+)")
+_REQUEST = re.compile(r"/requests/([A-Za-z0-9_-]+)")
 
 
 class Routes:

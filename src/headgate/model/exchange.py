@@ -17,7 +17,7 @@ from headgate.errors import BadRequest
 
 from .identity import Identity
 from .prompt import Loss
-from .record import AttemptRow, Outcome
+from .record import AttemptRow, Cause, Outcome
 from .route import Route
 from .trail import Trail
 
@@ -63,6 +63,10 @@ class Exchange(Struct, kw_only=True, eq=False):
     request: Request
     dialect: Dialect
     trail: Trail
+    parent: str = ""
+    """Of a child (children.py): the id of the exchange that it was made for."""
+    cause: Cause = ""
+    """And what for."""
     dry: bool = False
     """Explain: every decision is made, nothing is called, nothing is spent."""
 

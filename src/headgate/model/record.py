@@ -14,6 +14,8 @@ from msgspec import Struct, field
 from .usage import Usage
 
 Outcome: TypeAlias = Literal["done", "refused", "failed", "abandoned", "parked"]
+Cause: TypeAlias = Literal["", "shadow", "judge", "coalesced"]
+"""Why a call was made that no caller asked for: "" for a caller's own request, else it is a child of the one named as `parent`."""
 
 
 class Opened(Struct, kw_only=True, omit_defaults=True, tag="opened", tag_field="row"):
@@ -33,6 +35,8 @@ class Opened(Struct, kw_only=True, omit_defaults=True, tag="opened", tag_field="
     credential: str
     input_estimate: int
     price: str | None = None
+    parent: str = ""
+    cause: Cause = ""
 
 
 class AttemptRow(Struct, kw_only=True, omit_defaults=True, tag="attempt", tag_field="row"):
@@ -93,6 +97,9 @@ class RequestRow(Struct, kw_only=True, omit_defaults=True, tag="request", tag_fi
     first_us: int | None = None
     total_us: int = 0
     upstream_us: int = 0
+    parent: str = ""
+    """The id of the request that this one was made for; its `cause` says why. Such a child's money is its tenant's like any other."""
+    cause: Cause = ""
 
 
 class Held(Struct, kw_only=True, omit_defaults=True, tag="held", tag_field="row"):

@@ -87,6 +87,8 @@ class Account(Stage):
             first_us=(x.first_ns - x.t0) // 1000 if x.first_ns else None,
             total_us=x.total_us(),
             upstream_us=x.upstream_ns // 1000,
+            parent=x.parent,
+            cause=x.cause,
         )
 
     def _held(self, x: Exchange) -> Held | None:

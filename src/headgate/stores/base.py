@@ -69,18 +69,23 @@ class Ledger(Protocol):
 
 
 class UsageLine(Struct, kw_only=True):
+    """Requests are the callers' own. Their children (calls that were made for them: a shadow, a judge) are counted apart; the tokens and
+    amounts are those of both."""
+
     group: str
     requests: int
+    children: int
     failed: int
+    """Of the requests."""
     input: int
     output: int
     cache_read: int
     charge: int
-    """Nano-dollars of the requests whose charge is known."""
+    """Nano-dollars, where the charge is known."""
     unknown: int
-    """Requests that used tokens at an unknown price."""
+    """Requests and children that used tokens at an unknown price."""
     estimated: int
-    """Requests whose usage is estimated."""
+    """Requests and children whose usage is estimated."""
 
 
 class Keys(Protocol):

@@ -180,10 +180,20 @@ def _group(row: RequestRow | None, group: str) -> str:
 def _added(line: UsageLine | None, name: str, row: RequestRow) -> UsageLine:
     if line is None:
         line = UsageLine(
-            group=name, requests=0, failed=0, input=0, output=0, cache_read=0, charge=0, unknown=0, estimated=0
+            group=name,
+            requests=0,
+            children=0,
+            failed=0,
+            input=0,
+            output=0,
+            cache_read=0,
+            charge=0,
+            unknown=0,
+            estimated=0,
         )
-    line.requests += 1
-    line.failed += row.outcome == "failed"
+    line.requests += not row.cause
+    line.children += bool(row.cause)
+    line.failed += not row.cause and row.outcome == "failed"
     if row.usage is not None:
         line.input += row.usage.input
         line.output += row.usage.output

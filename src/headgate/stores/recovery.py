@@ -81,6 +81,8 @@ def _closing(records: list[Record], price: Price) -> list[Record]:
             usage=used[-1].usage if used else None,
             charge=None if None in costs else sum(cost for cost in costs if cost is not None),
             estimated=True,
+            parent=last.parent,
+            cause=last.cause,
         )
     )
     return rows

@@ -135,6 +135,8 @@ class _Line(Struct, kw_only=True, omit_defaults=True):
     error: str = ""
     losses: list[str] = []
     findings: list[str] = []
+    parent: str = ""
+    cause: str = ""
     trace: str = ""
     client: str = ""
     total_ms: float = 0.0
@@ -158,6 +160,8 @@ class RequestLog:
             method=request.method,
             path=request.path,
             dialect=x.dialect.name,
+            parent=x.parent,
+            cause=x.cause,
             trace=x.trace_id,
             client=request.client,
             total_ms=x.total_us() / 1000,

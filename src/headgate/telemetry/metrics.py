@@ -83,6 +83,8 @@ class Metrics:
         self._counts = counts or {}
         self._requests: dict[tuple[str, str, str, str, int], _Requests] = {}
         self._attempts: dict[tuple[str, str, str, int], _Attempts] = {}
+        self._children: dict[tuple[str, str], int] = {}
+        """By cause and outcome."""
         self._losses: dict[tuple[str], int] = {}
         self._findings: dict[tuple[str, str, str, str], int] = {}
         self._overhead = _Histogram(_OVERHEAD)
@@ -92,6 +94,21 @@ class Metrics:
 
     def __call__(self, x: Exchange) -> None:
         """One finished exchange."""
+        if x.cause:
+            made = (x.cause, x.outcome or "")
+            self._children[made] = self._children.get(made, 0) + 1
+        else:
+            self._request(x)
+        for attempt in x.attempts:
+            self._attempt(attempt)
+        for loss in {loss.what for loss in x.losses}:
+            told = (loss,) if (loss,) in self._losses or len(self._losses) < LOSSES else ("other",)
+            self._losses[told] = self._losses.get(told, 0) + 1
+        for f in x.findings:
+            label = (f.guard, f.place, f.mode, f.action)
+            self._findings[label] = self._findings.get(label, 0) + f.count
+
+    def _request(self, x: Exchange) -> None:
         last = x.attempts[-1] if x.attempts else None
         model = self._bounded(x.route.alias) if x.route is not None else ""
         key = (x.dialect.name, model, last.provider if last is not None else "", x.outcome or "", x.status)
@@ -103,14 +120,6 @@ class Metrics:
         if x.first_ns:
             sums.first.observe((x.first_ns - x.t0) / 1e9)
             self._overhead.observe(max(0, x.first_ns - x.t0 - x.upstream_ns) / 1e9)
-        for attempt in x.attempts:
-            self._attempt(attempt)
-        for loss in {loss.what for loss in x.losses}:
-            told = (loss,) if (loss,) in self._losses or len(self._losses) < LOSSES else ("other",)
-            self._losses[told] = self._losses.get(told, 0) + 1
-        for f in x.findings:
-            label = (f.guard, f.place, f.mode, f.action)
-            self._findings[label] = self._findings.get(label, 0) + f.count
 
     def _bounded(self, model: str) -> str:
         if model not in self._models:
@@ -163,6 +172,12 @@ class Metrics:
         )
         overhead.add_metric([], self._overhead.buckets(), self._overhead.sum)
         yield overhead
+        yield _counter(
+            "headgate_children",
+            "Calls made for requests (a shadow, a judge): no request of a caller's.",
+            ("cause", "outcome"),
+            list(self._children.items()),
+        )
         yield from self._of_attempts(attempts)
         yield _counter("headgate_losses", "What crossings could not carry.", ("what",), list(self._losses.items()))
         yield _counter(

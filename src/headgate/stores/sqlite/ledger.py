@@ -68,7 +68,7 @@ _REQUESTS = _Table(
     "requests",
     "id, at, tenant, key_id, key_name, dialect, operation, path, model, stream, outcome, status, error, provider,"
     f" target, attempts, {_COUNTS}, charge, estimated, losses, findings, edits, trace_id, user_agent, first_us,"
-    " total_us, upstream_us",
+    " total_us, upstream_us, parent, cause",
     lambda row: (
         *(row.id, row.at, row.tenant, row.key_id, row.key_name, row.dialect, row.operation, row.path, row.model),
         *(row.stream, row.outcome, row.status, row.error, row.provider, row.target, row.attempts),
@@ -80,7 +80,7 @@ _REQUESTS = _Table(
             _json(row.findings).decode() if row.findings else "[]",
             _json(row.edits).decode() if row.edits else "[]",
         ),
-        *(row.trace_id, row.user_agent, row.first_us, row.total_us, row.upstream_us),
+        *(row.trace_id, row.user_agent, row.first_us, row.total_us, row.upstream_us, row.parent, row.cause),
     ),
 )
 _ATTEMPTS = _Table(
@@ -126,12 +126,13 @@ class SqliteLedger:
                 table.insert(database, some)
 
     def usage(self, *, since: float, until: float, group: str) -> list[UsageLine]:
-        """Sums over requests with since <= at < until, the costliest group first. Raises BadRequest for an unknown
+        """Sums over requests and their children with since <= at < until, the costliest group first. Raises BadRequest for an unknown
         group."""
         if group not in GROUPS:
             raise BadRequest(f"usage is grouped by one of {', '.join(GROUPS)}", param="group")
         rows = self._reader.rows(
-            f"""SELECT {GROUPS[group]} AS "group", count(*) AS requests, sum(outcome = 'failed') AS failed,
+            f"""SELECT {GROUPS[group]} AS "group", sum(cause = '') AS requests, sum(cause <> '') AS children,
+                sum(cause = '' AND outcome = 'failed') AS failed,
                 coalesce(sum(input), 0) AS input, coalesce(sum(output), 0) AS output,
                 coalesce(sum(cache_read), 0) AS cache_read, coalesce(sum(charge), 0) AS charge,
                 sum(charge IS NULL AND usage IS NOT NULL) AS unknown, sum(estimated) AS estimated

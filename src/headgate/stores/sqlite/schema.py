@@ -46,4 +46,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             id TEXT PRIMARY KEY, kind TEXT NOT NULL, at REAL NOT NULL, tenant TEXT NOT NULL, site TEXT NOT NULL)""",
     ),
     ("ALTER TABLE keys ADD COLUMN priority INTEGER NOT NULL DEFAULT 5",),
+    (
+        "ALTER TABLE requests ADD COLUMN parent TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE requests ADD COLUMN cause TEXT NOT NULL DEFAULT ''",
+    ),
 )
