@@ -11,7 +11,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fakes import Reply, Upstream
-from headgate.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
+from headgate.errors import (
+    TooLarge,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    UpstreamTruncated,
+    UpstreamUnreachable,
+)
 from headgate.http1 import Pool
 from headgate.net import Call, Deadlines, Origin
 
@@ -81,6 +88,18 @@ async def test_an_upload_is_chunked_when_its_length_is_not_known(pool: Pool, scr
     script.script(Reply(pieces=[b"ok"]))
     assert await whole(pool, call(script, body())) == b"ok"
     assert script.requests[0].body == b"abc" + b"d" * 100_000
+
+
+async def test_what_an_uploads_source_raises_is_raised_to_who_waits(pool: Pool, script: Upstream) -> None:
+    """At once, not when the provider's deadline has passed: an upload that is too large, or stops coming."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"abc"
+        raise TooLarge("too large")
+
+    script.script(Reply(pieces=[b"ok"]))
+    with pytest.raises(TooLarge):
+        await asyncio.wait_for(whole(pool, call(script, body())), 1)
 
 
 BROKEN: dict[str, tuple[Reply, type[UpstreamError]]] = {

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from fakes import Reply, Upstream
-from raw import ask
+from raw import ask, raw
 from running import Running
+from test_life import rows
 
 ANNA, BERT = "sk-hg-anna-anna-anna", "sk-hg-bert-bert-bert"
 FILE = b'{"id":"file-1","object":"file","bytes":5,"filename":"a.txt","purpose":"batch"}'
@@ -26,7 +27,10 @@ def passing(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "openai": {"base_url": f"{upstream.url}/v1", "api_key": "provider-key"},
         "anthropic": {"base_url": f"{upstream.url}/anthropic/v1", "api_key": "anthropic-key"},
     }
-    gateway = Running(tmp_path_factory.mktemp("passing"), {"providers": providers, "keys": keys})
+    models = {"mixed": {"targets": ["anthropic/claude-x", "openai/text-embedding-3-small"]}}
+    server = {"port": 0, "body_timeout": "500ms"}
+    config = {"providers": providers, "keys": keys, "models": models, "server": server}
+    gateway = Running(tmp_path_factory.mktemp("passing"), config)
     yield gateway
     gateway.stop()
 
@@ -140,6 +144,27 @@ def test_a_model_named_in_a_body_obeys_the_keys_allow_list(passing: Running, scr
     answer = ask(passing, "POST", "/v1/embeddings", embed, key=ANNA)
     assert answer.status == 200
     assert json.loads(script.requests[0].body)["model"] == "text-embedding-3-small"
+
+
+def test_the_record_names_the_target_that_was_called(passing: Running, script: Upstream) -> None:
+    """Not the model's first one, whose provider does not offer this path."""
+    script.script(Reply(pieces=[b'{"object":"list","data":[],"usage":{"prompt_tokens":3,"total_tokens":3}}']))
+    answer = ask(passing, "POST", "/v1/embeddings", {"model": "mixed", "input": "x"}, key=ANNA)
+    assert json.loads(script.requests[0].body)["model"] == "text-embedding-3-small"
+    named = answer.headers["x-request-id"]
+    (attempt,) = passing.wait_for(lambda: rows(passing, "attempts", request_id=named))
+    assert (attempt["provider"], attempt["target"]) == ("openai", "text-embedding-3-small")
+    (request,) = rows(passing, "requests", id=named)
+    assert (request["model"], request["provider"], request["target"]) == ("mixed", "openai", "text-embedding-3-small")
+
+
+def test_an_upload_that_stops_is_a_408(passing: Running, script: Upstream) -> None:
+    """A body that is passed on as it comes has the same bound on its silence; the provider is let go."""
+    head = f"POST /openai/v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ANNA}\r\ncontent-length: 99\r\n"
+    got = raw(passing, f"{head}content-type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())
+    assert got.startswith(b"HTTP/1.1 408"), got
+    assert b'"code":"request_timeout"' in got
+    assert script.requests == []
 
 
 def test_paths_without_a_providers_name_go_where_the_client_belongs(passing: Running, script: Upstream) -> None:

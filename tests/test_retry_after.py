@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dry import Scripted
-from headgate.dialects.gemini import DIALECT
+from headgate.dialects import gemini, openai_chat
+from headgate.dialects.base import Dialect
 from headgate.errors import UpstreamRefused
 from headgate.net import Call, Headers, Origin
 from headgate.upstream import LONGEST, Unread, attempt, retry_after
@@ -154,7 +155,7 @@ def test_every_recorded_reset_is_understood() -> None:
         assert told if value not in ("0", "0s", "0ms") else told is None, (name, value)
 
 
-def refused(headers: Headers, body: bytes) -> UpstreamRefused:
+def refused(headers: Headers, body: bytes, dialect: Dialect = gemini.DIALECT) -> UpstreamRefused:
     """What an attempt raises for this answer with status 429."""
     reply = Scripted(b"application/json", [body])
     reply.status = 429
@@ -164,7 +165,7 @@ def refused(headers: Headers, body: bytes) -> UpstreamRefused:
         return reply
 
     call = Call(method="POST", origin=Origin("http", "localhost", 1), path="/", headers=[])
-    sending = attempt(open_, call, DIALECT, Unread(), asked="whole", splitters={}, verbatim=True)
+    sending = attempt(open_, call, dialect, Unread(), asked="whole", splitters={}, verbatim=True)
     with pytest.raises(UpstreamRefused) as raised:
         asyncio.run(sending)
     return raised.value
@@ -179,6 +180,33 @@ def test_a_refusal_carries_it() -> None:
     info = b'{"error":{"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"%s"}]}}'
     assert refused([(b"retry-after", b"7")], info % b"34.4s").retry_after == 34.4
     assert refused([], info % b"99999999s").retry_after == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ('[{"error": {"code": 429, "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "9s"}]}}]', 9.0),
+        ('{"error": {"code": 429, "metadata": {"retry_after_seconds": 11, "retry_after_seconds_raw": 10.9}}}', 10.9),
+        ('{"error": {"code": 429, "metadata": {"retry_after_seconds": "11"}}}', 11.0),
+        ('{"error": {"code": 429, "metadata": {"headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "25"}}}}', 25.0),
+        ('{"error": {"code": 429, "metadata": {"headers": {"Retry-After": 3}}}}', 3.0),
+        ('{"error": {"code": 429, "metadata": {"headers": {"X-RateLimit-Limit": "50"}}}}', None),
+        ('{"error": {"code": 429, "metadata": {"headers": ["Retry-After"], "retry_after_seconds": true}}}', None),
+        ('{"error": {"code": 429, "metadata": {"retry_after_seconds": -1}, "details": "soon"}}', None),
+        ('{"error": "later"}', None),
+        ("[]", None),
+    ],
+)  # fmt: skip
+def test_what_openais_speakers_say_in_the_body(body: str, seconds: float | None) -> None:
+    """Google's endpoint in RetryInfo; OpenRouter in `metadata`, where it repeats the headers of the provider behind it."""
+    error = refused([], body.encode(), openai_chat.DIALECT)
+    assert error.retry_after == seconds
+    assert (b"retry-after", b"3") not in error.headers, "what a body says is no header: it is never passed on as one"
+
+
+def test_the_answers_own_header_goes_before_one_that_its_body_repeats() -> None:
+    body = b'{"error": {"metadata": {"headers": {"Retry-After": "99"}}}}'
+    assert refused([(b"retry-after", b"7")], body, openai_chat.DIALECT).retry_after == 7.0
 
 
 names = st.sampled_from(

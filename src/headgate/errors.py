@@ -5,8 +5,8 @@
     │   ├── BadRequest 400      malformed or unsupported input          ├── Limited 429     a rate or concurrency limit
     │   ├── Unauthenticated 401 no key, or one that is not valid        ├── OverBudget 402  a budget is spent
     │   ├── Forbidden 403       the key may not do this                 ├── Blocked 400     a guard said no
-    │   ├── NotFound 404        no such model, path or object           └── Upgrade 426     no WebSocket here
-    │   └── TooLarge 413        body over the limit
+    │   ├── NotFound 404        no such model, path or object           ├── Upgrade 426     no WebSocket here
+    │   └── TooLarge 413        body over the limit                     └── RequestTimeout 408  its body stopped coming
     ├── UpstreamError      the provider
     │   ├── UpstreamRefused     it answered with an error status or an error in the answer (`status` is its own)
     │   ├── UpstreamTimeout 504 a deadline passed       ├── UpstreamTruncated 502  the answer ended without its end
@@ -76,6 +76,13 @@ class TooLarge(Refused):
     kind = "request_too_large"
 
 
+class RequestTimeout(Refused):
+    status = 408
+    code = "request_timeout"
+    kind = "timeout_error"
+    retryable = True
+
+
 class Limited(Refused):
     status = 429
     code = "rate_limit_exceeded"
@@ -127,6 +134,8 @@ class UpstreamRefused(UpstreamError):
         self.body = b""
         self.content_type = ""
         self.headers: list[tuple[bytes, bytes]] = []
+        self.repeated: list[tuple[bytes, bytes]] = []
+        """Headers that another provider told it, as its body repeats them. Read for how long to wait, never passed on."""
         self.same_dialect = ""
         """The dialect that `body` is written in."""
 

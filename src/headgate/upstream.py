@@ -265,8 +265,8 @@ def refused(response: Response, dialect: Dialect, status: int, body: bytes) -> U
     error.same_dialect = dialect.name
     error.content_type = (header(response.headers, b"content-type") or b"").decode("latin-1")
     if error.retry_after is None:
-        error.retry_after = retry_after(response.headers, error.status, clock.wall())
-    else:  # told in the body (Gemini's RetryInfo)
+        error.retry_after = retry_after([*response.headers, *error.repeated], error.status, clock.wall())
+    else:  # told in the body (Google's RetryInfo, OpenRouter's retry_after_seconds)
         error.retry_after = min(error.retry_after, LONGEST)
     error.headers = response.headers
     return error

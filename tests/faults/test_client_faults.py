@@ -182,9 +182,36 @@ def test_a_body_that_comes_slowly_is_answered_and_one_that_stops_is_not(
     data = json.dumps(body("healthy.stopped-body")).encode()
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
         connection.sendall(head(len(data)) + data[:-10])
-        assert b"request_timeout" in connection.recv(65536)
+        assert read_until(connection, b"request_timeout").startswith(b"HTTP/1.1 408")
     assert time.monotonic() - began < 4
     assert laboratory.seen("healthy.stopped-body") == []
+
+
+@pytest.fixture(scope="module")
+def hasty(gateways: Callable[..., Running]) -> Running:
+    return gateways(server={"port": 0, "body_timeout": "300ms"})
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v1/chat/completions", '"type":"timeout_error"'),
+        ("/v1/messages", '"type":"timeout_error"'),
+        ("/v1/responses", '"type":"timeout_error"'),
+        ("/v1beta/models/m:generateContent", '"status":"DEADLINE_EXCEEDED"'),
+    ],
+)
+@pytest.mark.parametrize("begun", [b"", b'{"model":'])
+def test_a_body_that_stops_is_a_408_in_the_callers_dialect(path: str, kind: str, begun: bytes, hasty: Running) -> None:
+    """Whether nothing came behind the head or a part; the connection is over, as the rest of the body would be read as a request."""
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=10) as connection:
+        connection.sendall(head(100).replace(PATH.encode(), path.encode()) + begun)
+        answer = read_until(connection, b'"request_timeout"' if "beta" not in path else b"DEADLINE")
+        assert answer.startswith(b"HTTP/1.1 408"), answer
+        assert b"connection: close" in answer.lower()
+        assert kind.encode() in answer.replace(b": ", b":")
+        while connection.recv(65536):
+            pass
 
 
 def test_slow_headers_are_cut_off(gateways: Callable[..., Running]) -> None:

@@ -194,7 +194,7 @@ def _served(gateway: Gateway, config: Config) -> uvicorn.Config:
     return uvicorn.Config(
         gateway,
         interface="asgi3",
-        http=bounded(server.max_header_bytes, server.header_timeout),
+        http=bounded(server.max_header_bytes, server.header_timeout, lambda: gateway.app.bounds.body_seconds),
         ws="none",
         lifespan="off",
         log_config=None,

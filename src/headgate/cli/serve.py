@@ -145,7 +145,7 @@ def _uvicorn(gateway: Gateway, config: Config, context: ssl.SSLContext | None) -
     settings = uvicorn.Config(
         gateway,
         interface="asgi3",
-        http=bounded(server.max_header_bytes, server.header_timeout),
+        http=bounded(server.max_header_bytes, server.header_timeout, lambda: gateway.app.bounds.body_seconds),
         ws="none",
         lifespan="off",
         log_config=None,

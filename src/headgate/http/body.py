@@ -1,13 +1,16 @@
-"""Request bodies: read whole within a bound, or passed on piece by piece."""
+"""Request bodies: read whole within a bound, or passed on piece by piece.
+
+An empty piece that is not the last says that the client has been silent for as long as it may be (server.py): each pause is
+bounded, not the whole, for a large body on a slow line is no fault.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from headgate.errors import BadRequest, TooLarge
+from headgate.errors import BadRequest, RequestTimeout, TooLarge
 from headgate.net import Headers, header
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -17,8 +20,8 @@ class ClientLeft(BaseException):
     """The client went before its request was complete. A BaseException: no handler of errors may take it for one."""
 
 
-async def read_whole(receive: Receive, headers: Headers, limit: int, seconds: float) -> bytes:
-    """The whole body, decompressed, with pauses of at most `seconds`. Raises TooLarge before reading where the length is told."""
+async def read_whole(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The whole body, decompressed. Raises TooLarge before reading where the length is told, RequestTimeout, ClientLeft."""
     declared = header(headers, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
@@ -27,32 +30,17 @@ async def read_whole(receive: Receive, headers: Headers, limit: int, seconds: fl
     if message["type"] == "http.disconnect":
         raise ClientLeft
     if message.get("more_body"):
-        try:
-            body = await _rest(receive, body, limit, seconds)
-        except TimeoutError as error:
-            raise BadRequest("the body did not arrive in time", code="request_timeout") from error
+        body = await _rest(receive, body, limit)
     if len(body) > limit:
         raise _too_large(limit)
     encoding = header(headers, b"content-encoding")
     return body if encoding is None else _decoded(body, encoding.strip().lower(), limit)
 
 
-async def _rest(receive: Receive, first: bytes, limit: int, seconds: float) -> bytes:
-    """`seconds` bound each pause, not the whole: a large body on a slow line is no fault. Raises TimeoutError."""
-    parts = [first]
-    size = len(first)
-    while True:
-        async with asyncio.timeout(seconds):
-            message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(piece)
-        if not message.get("more_body"):
-            return b"".join(parts)
+async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
+    if not first:
+        raise _silent()
+    return first + b"".join([piece async for piece in pieces(receive, limit, len(first))])
 
 
 def _decoded(body: bytes, encoding: bytes, limit: int) -> bytes:
@@ -70,9 +58,8 @@ def _decoded(body: bytes, encoding: bytes, limit: int) -> bytes:
     return data
 
 
-async def pieces(receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes, for uploads."""
-    size = 0
+async def pieces(receive: Receive, limit: int, size: int = 0) -> AsyncIterator[bytes]:
+    """The body as it comes, after `size` bytes of it. Raises TooLarge, RequestTimeout, ClientLeft."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -83,9 +70,15 @@ async def pieces(receive: Receive, limit: int) -> AsyncIterator[bytes]:
             raise _too_large(limit)
         if piece:
             yield piece
+        elif message.get("more_body"):
+            raise _silent()
         if not message.get("more_body"):
             return
 
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"the request body is larger than {limit // 1048576} MiB")
+
+
+def _silent() -> RequestTimeout:
+    return RequestTimeout("the rest of the request body did not arrive in time: send it again")

@@ -20,7 +20,7 @@ import msgspec
 
 from headgate import clock
 from headgate.dialects.base import Dialect, Json
-from headgate.errors import BadRequest, Draining, HeadgateError, NotFound, Upgrade, UpstreamRefused
+from headgate.errors import BadRequest, Draining, HeadgateError, NotFound, RequestTimeout, Upgrade, UpstreamRefused
 from headgate.http import routes
 from headgate.http.body import ClientLeft, Receive, read_whole
 from headgate.http.drain import Drain
@@ -191,7 +191,7 @@ def exchange(scope: Scope, match: routes.Match, dialect: Dialect, receive: Recei
         stream=match.stream,
         framing="json-array" if match.stream and b"alt=sse" not in query else "sse",
         site=match.site,
-        read_body=lambda: read_whole(receive, headers, bounds.max_body, bounds.body_seconds),
+        read_body=lambda: read_whole(receive, headers, bounds.max_body),
     )
     x = Exchange(
         id=clock.new_id("req_"), at=clock.wall(), t0=clock.mono_ns(), request=request, dialect=dialect, trail=Trail()
@@ -234,7 +234,7 @@ async def refuse(x: Exchange, error: HeadgateError, send: Send) -> None:
     headers: Headers = []
     if isinstance(error, Upgrade):
         headers = [(b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade")]
-    elif isinstance(error, Draining):
+    elif isinstance(error, Draining | RequestTimeout):
         headers = [(b"connection", b"close")]
     headers += error_headers(x, error)
     if isinstance(error, UpstreamRefused) and error.body and error.same_dialect == x.dialect.name:

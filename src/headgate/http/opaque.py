@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from headgate import clock
 from headgate.dialects.base import Edit
@@ -160,7 +161,7 @@ class Opaque:
         )
         if target is None:
             raise Forbidden(f"the provider of {named.model!r} does not offer this path", code="path_not_allowed")
-        x.route = route
+        x.route = replace(route, targets=(target,))
         site = next(c for c in candidates if c.id == target.site)
         edit = Edit(name="model", path=("model",), value=msgspec.json.encode(target.model), present=True)
         return site, apply(body, [edit]) if target.model != named.model else body

@@ -1,7 +1,8 @@
 """uvicorn's httptools protocol with bounds, and with a word when the client leaves.
 
 Rules of this file:
-- A request head is bounded in bytes, in fields and in time; a body in silence (BODY_SILENCE between two pieces).
+- A request head is bounded in bytes, in fields and in time; a body in silence. Who reads it is told of a silence by an empty piece
+  that is not the last, and answers; a body that nobody waits for any more is given up.
 - A request that is not HTTP gets a JSON error, not text.
 - A client that stops sending has left, or waits for its answer still: TCP says the same of both (FIN). Something harmless is
   written between two pieces of the answer, again and again: a host that nobody listens on resets the connection, who waits reads
@@ -21,7 +22,6 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_FIELDS = 128
-BODY_SILENCE = 60.0
 PROBES = (0.1, 0.5, 8.0)
 """Seconds to the second look at a client that stopped sending (the first write brings the reset, the next one meets it), to the
 third, and the longest between later ones, each of which waits twice as long."""
@@ -65,10 +65,12 @@ class _Corked:
 
 
 class Protocol(HttpToolsProtocol):
-    """`head_bytes` and `head_seconds` are set by `bounded`."""
+    """`head_bytes`, `head_seconds` and `body_seconds` are set by `bounded`."""
 
     head_bytes = 64 * 1024
     head_seconds = 10.0
+    body_seconds: Callable[[], float] = staticmethod(lambda: 60.0)
+    """How long the client may be silent within a body; a reload may change it."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -99,7 +101,9 @@ class Protocol(HttpToolsProtocol):
                     self._wait(self.head_seconds)
             self._head_size += len(data)
         super().data_received(data)
-        if self._in_head and self._head_size > self.head_bytes:
+        if self._in_body:
+            self._wait(self.body_seconds())
+        elif self._in_head and self._head_size > self.head_bytes:
             self._refuse(431, "request_header_fields_too_large", "the request's header section is too large")
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -122,10 +126,8 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if self._refused:
-            return
-        self._wait(BODY_SILENCE)
-        super().on_body(body)
+        if not self._refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_body = False
@@ -206,10 +208,14 @@ class Protocol(HttpToolsProtocol):
         self._clock = None
         if self._in_head:
             self._refuse(408, "request_timeout", "the request's header section did not arrive in time")
-        elif self.flow.read_paused:
-            self._wait(BODY_SILENCE)  # it is we who do not read
-        else:
+            return
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
             self.transport.close()
+            return
+        if not self.flow.read_paused and not cycle.waiting_for_100_continue:  # else it is the client who waits for us
+            cycle.message_event.set()
+        self._wait(self.body_seconds())
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer on the bare transport and close: there is no request to answer in a dialect yet."""
@@ -227,6 +233,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded(head_bytes: int, head_seconds: float) -> type[Protocol]:
-    """The protocol with these bounds on a request's head."""
-    return type("BoundedProtocol", (Protocol,), {"head_bytes": head_bytes, "head_seconds": head_seconds})
+def bounded(head_bytes: int, head_seconds: float, body_seconds: Callable[[], float]) -> type[Protocol]:
+    """The protocol with these bounds on a request's head, and on silence within its body."""
+    bounds = {"head_bytes": head_bytes, "head_seconds": head_seconds, "body_seconds": staticmethod(body_seconds)}
+    return type("BoundedProtocol", (Protocol,), bounds)

@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _fail(self, error: UpstreamError) -> None:
+    def _fail(self, error: Exception) -> None:
         if self._error is None and not self._done:
             self._error = error
         self.abort()
@@ -236,16 +236,21 @@ class Connection(asyncio.Protocol):
         self._sent = True
 
     async def send_stream(self, head: bytes, body: AsyncIterator[bytes], chunked: bool) -> None:
-        """An upload, piece by piece under back-pressure. Ends early, without error, where the upstream has answered or left."""
+        """An upload, piece by piece under back-pressure. Ends early, without error, where the upstream has answered or left; what
+        the body's source raises is raised to who waits for the answer."""
         self._write(head)
-        async for piece in body:
-            if self.transport is None or self._done:
-                return
-            if piece:
-                self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
-                if self._paused_writing:
-                    self._writable = self._loop.create_future()
-                    await self._writable
+        try:
+            async for piece in body:
+                if self.transport is None or self._done:
+                    return
+                if piece:
+                    self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+                    if self._paused_writing:
+                        self._writable = self._loop.create_future()
+                        await self._writable
+        except Exception as error:  # noqa: BLE001 - handed on
+            self._fail(error)
+            return
         if chunked:
             self._write(b"0\r\n\r\n")
         self._sent = True

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from headgate.dialects.base import Ask, Json
+from headgate.dialects.waits import retry_info
 from headgate.errors import STATUS_KINDS, HeadgateError, UpstreamRefused, kind_of
 from headgate.model.events import Failed
 
@@ -36,6 +37,7 @@ class _Said:
         self.code = code if isinstance(code, int) and not isinstance(code, bool) else 0
         if not 400 <= self.code <= 599:
             self.code = STATUS_CODES.get(self.status, 0)
+        self.retry_after = retry_info(error)
         details = error.get("details")
         for detail in details if isinstance(details, list) else ():
             if isinstance(detail, dict):
@@ -45,8 +47,6 @@ class _Said:
         match _text(detail.get("@type")).removeprefix(_TYPE):
             case "ErrorInfo":
                 self.reason = _text(detail.get("reason"))
-            case "RetryInfo":
-                self.retry_after = _seconds(_text(detail.get("retryDelay")))
             case "BadRequest":
                 violations = detail.get("fieldViolations")
                 first = violations[0] if isinstance(violations, list) and violations else None
@@ -56,15 +56,6 @@ class _Said:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _seconds(text: str) -> float | None:
-    """google.protobuf.Duration in JSON: "34.4s"."""
-    try:
-        seconds = float(text.removesuffix("s"))
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < 1e9 else None
 
 
 def refusal(status: int, body: bytes) -> UpstreamRefused:

@@ -4,16 +4,20 @@ Rules of this file:
 - Reading never raises: whatever cannot be read leaves the status to speak.
 - Shapes: {"error": {...}} · {"error": "text"} · [{"error": {...}}] (Gemini's endpoint) · {"message", "type",
   "code"} (Mistral) · {"detail": "text" | [{"loc", "msg"}]} (FastAPI servers) · {"errors": [...]} · text.
+- A time to wait stands in `details` (Google's RetryInfo) or in `metadata` (OpenRouter: `retry_after_seconds`, or the headers of the
+  provider behind it).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from headgate.dialects.base import Ask, Json
 from headgate.dialects.openai_chat.tables import ERROR_TYPES, FINAL_CODES, RETRYABLE_STATUS
+from headgate.dialects.waits import retry_info, seconds
 from headgate.errors import HeadgateError, UpstreamRefused, kind_of
 from headgate.model.events import Failed
 
@@ -68,14 +72,33 @@ def refusal(status: int, body: bytes) -> UpstreamRefused:
         if text and not text.startswith("<"):
             document = text
     message, code, kind, param = described(document)
-    return UpstreamRefused(
+    error = _inner(document)
+    refused = UpstreamRefused(
         message[:_LONGEST] or f"the provider answered with status {status}",
         status=status,
         code=code or None,
         type=kind,
         param=param,
+        retry_after=_wait(error) if isinstance(error, dict) else None,
         retryable=status in RETRYABLE_STATUS and code not in FINAL_CODES and kind not in FINAL_CODES,
     )
+    refused.repeated = list(_repeated(error)) if isinstance(error, dict) else []
+    return refused
+
+
+def _wait(error: dict[str, Any]) -> float | None:
+    metadata = error.get("metadata")
+    told = metadata if isinstance(metadata, dict) else {}
+    ways = (retry_info(error), seconds(told.get("retry_after_seconds_raw")), seconds(told.get("retry_after_seconds")))
+    return next((wait for wait in ways if wait is not None), None)
+
+
+def _repeated(error: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    metadata = error.get("metadata")
+    headers = metadata.get("headers") if isinstance(metadata, dict) else None
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        if text := _text(value):
+            yield name.lower().encode("utf-8", "replace"), text.encode("utf-8", "replace")
 
 
 def failed(document: Json) -> Failed:
