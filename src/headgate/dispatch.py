@@ -83,6 +83,8 @@ class Dispatch:
 class Run:
     """The attempts of one request."""
 
+    __slots__ = ("_dispatch", "_outlook", "_serving", "_so_far", "_standing", "_until", "policy", "route", "tried", "x")
+
     def __init__(self, dispatch: Dispatch, x: Exchange) -> None:
         assert x.route is not None
         self.x = x
@@ -156,8 +158,7 @@ class Run:
         if not self.tried:
             standing.budget.deposit(clock.mono())
         if not standing.gate.try_enter():
-            priority = self.x.identity.priority if self.x.identity is not None else 0
-            await standing.gate.enter(priority, self._left(QUEUE_SECONDS))
+            await standing.gate.enter(self.x.priority, self._left(QUEUE_SECONDS))
         now = clock.mono()
         token = standing.breaker.admit(now)
         if token is None:

@@ -4,6 +4,7 @@ Rules of this file:
 - The order of the pipeline is the literal in `Snapshot._pipeline`. On the way out it runs backwards: GuardOutput, ..., Account
   writes the record, then Audit tells it.
 - What outlives a config is in `Resources`: a snapshot uses it and closes none of it.
+- Children have pipelines of their own inside the first one: what carries a child knows nothing of who made it.
 - No part of a snapshot refers to the whole: the last request that runs on one frees it, without the cycle collector.
 """
 
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 from headgate import __version__, clock
 from headgate.attempt import Attempts
 from headgate.catalog import Catalog, Model
-from headgate.children import Children
+from headgate.children import Children, child
 from headgate.config.provision import Plan
 from headgate.config.schema import Config
 from headgate.dialects import anthropic_messages, gemini, openai_chat, openai_completions, openai_responses
@@ -36,6 +37,7 @@ from headgate.http.opaque import Opaque
 from headgate.http.service import Service, explain_handler
 from headgate.http1 import Pool
 from headgate.model.ability import Abilities, Needs
+from headgate.model.exchange import Exchange
 from headgate.model.prompt import Prompt
 from headgate.model.route import RouteTarget
 from headgate.model.usage import Usage
@@ -55,6 +57,7 @@ from headgate.stages.audit import Audit
 from headgate.stages.authenticate import Authenticate
 from headgate.stages.guard_input import GuardInput
 from headgate.stages.guard_output import GuardOutput
+from headgate.stages.mirror import Mirror
 from headgate.stages.resolve import Models, Resolve
 from headgate.stores import keys
 from headgate.stores.base import Directory, Ledger, Objects, Spool
@@ -186,15 +189,23 @@ class Snapshot:
     def _pipeline(self, resources: Resources) -> Pipeline:
         patterns = compile_guards(self.plan.guards)
         pepper = resources.pepper
+        audit = Audit(self._observers(resources))
+        account = Account(resources.spool, self.offering.price, resources.objects)
+        dispatch = self._dispatch(resources)
+        beside = Pipeline([audit, account], dispatch, lambda tenant, entries: None)
         stages = [
-            Audit(self._observers(resources)),
-            Account(resources.spool, self.offering.price, resources.objects),
+            audit,
+            account,
             Authenticate(resources.directory, lambda key: keys.digest(pepper, key), keys.well_formed),
             self._admit,
             self._resolve,
             GuardInput(patterns),
+            Mirror(_shadow(self._resolve), lambda x: resources.children.beside(x, beside.carry)),
             GuardOutput(patterns),
         ]
+        return Pipeline(stages, dispatch, resources.remember)
+
+    def _dispatch(self, resources: Resources) -> Dispatch:
         prepare = Prepare(
             sites=self.plan.sites,
             dialects=DIALECTS,
@@ -211,7 +222,7 @@ class Snapshot:
             price=self.offering.price,
             session=session_of,
         )
-        return Pipeline(stages, Dispatch(attempts=attempts, known=known), resources.remember)
+        return Dispatch(attempts=attempts, known=known)
 
     def _observers(self, resources: Resources) -> tuple[Observer, ...]:
         telemetry = self.plan.config.telemetry
@@ -250,6 +261,15 @@ class Snapshot:
             client_address=_client_address(config),
             drain=resources.drain,
         )
+
+
+def _shadow(resolve: Resolve) -> Callable[[Exchange, str], Exchange]:
+    def shadow(x: Exchange, use: str) -> Exchange:
+        made = child(x, "shadow")
+        resolve.aside(made, use)
+        return made
+
+    return shadow
 
 
 def _open(pool: Pool) -> Open:

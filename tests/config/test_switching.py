@@ -43,6 +43,8 @@ def told(models: str, rest: str = "") -> tuple[list[str], list[str]]:
             model("chat", "canary: {use: chta, percent: 5}"),
             'models.chat.canary.use: "chta" is no model that this gateway offers (did you mean "chat"?)',
         ),
+        (model("a", "shadow: {use: nobody, percent: 5}"), 'models.a.shadow.use: "nobody" is no model'),
+        (model("a", "shadow: {use: a, percent: 5}"), "models.a.shadow.use: it would be its own shadow"),
         (model("a", "tiers: [{use: nobody/m, up_to: 5}]"), 'models.a.tiers[0].use: "nobody/m" is no model'),
         (model("a", 'rules: [{when: "true"}]'), "models.a.rules[0]: this rule has neither `use` nor `refuse`"),
         (

@@ -260,6 +260,7 @@ def _policy(config: schema.Config, model: routes.Model) -> Policy:
         hedge=HedgeTerms(after=model.hedge.after, share=model.hedge.share) if model.hedge is not None else None,
         midstream=model.midstream,
         check=DraftCheck(**asdict(check)) if check is not None else None,
+        shadow=Share(use=model.shadow.use, percent=model.shadow.percent) if model.shadow is not None else None,
         timeout=model.timeout,
     )
 

@@ -111,6 +111,13 @@ class Canary(Section, frozen=True, kw_only=True):
     percent: Annotated[Percent, "The share of callers (by session, else by request) that it takes."]
 
 
+class Shadow(Section, frozen=True, kw_only=True):
+    """Its answers are recorded, with their cost, and shown to nobody."""
+
+    use: Annotated[ModelName, "The model of this config, or provider/model, that gets a copy."]
+    percent: Annotated[Percent, "The share of callers (by session, else by request) whose requests are copied."]
+
+
 class Deprecation(Section, frozen=True, kw_only=True):
     sunset: Annotated[date, forms.DATE, "From this day on its successor serves; told before in `Sunset` headers."]
     successor: Annotated[TargetName | None, "Who serves then, and when the provider says that the model is gone."] = (
@@ -145,6 +152,7 @@ class Model(Section, frozen=True, kw_only=True):
     ] = ()
     cascade: Annotated[Check | None, "Ask the targets in order until an answer passes this check."] = None
     canary: Annotated[Canary | None, "Send a share to another model."] = None
+    shadow: Annotated[Shadow | None, "Send a copy of a share to another model as well."] = None
     regions: Annotated[
         tuple[Region, ...], "Only targets of these regions, whatever happens; any where none is given."
     ] = ()

@@ -1,4 +1,5 @@
-"""What is wrong with the models that a config names in rules, canaries and tiers, and with its regions: judged on the config alone.
+"""What is wrong with the models that a config names in rules, canaries, tiers and shadows, and with its regions: judged on the config
+alone.
 
 Rules of this file:
 - A fault is (path, message, hint): `headgate check` tells all of them with their places, provisioning refuses the first.
@@ -27,6 +28,8 @@ def faults(config: Config) -> Iterator[Fault]:
     for name, model in config.models.items():
         yield from _rules(f"models.{name}", model)
         yield from _tiers(f"models.{name}", model)
+        if model.shadow is not None and alias_of(config, model.shadow.use) == name:
+            yield Fault(f"models.{name}.shadow.use", "it would be its own shadow", "name another model")
     yield from _chains(config)
     for index, key in enumerate(config.keys):
         tenant = config.tenants.get(key.tenant)
@@ -41,7 +44,7 @@ def faults(config: Config) -> Iterator[Fault]:
 def unknown(config: Config, providers: Collection[str]) -> Iterator[Fault]:
     """Names of models that mean none."""
     for name, model in config.models.items():
-        for path, use in _uses(f"models.{name}", model):
+        for path, use in (*_uses(f"models.{name}", model), *_aside(f"models.{name}", model)):
             if alias_of(config, use) is None and not _at_provider(use, providers):
                 close = get_close_matches(use, [*config.models, *(f"{provider}/" for provider in providers)], 1)
                 hint = f'did you mean "{close[0]}"?' if close else 'name a model of this config, or "provider/model"'
@@ -90,6 +93,12 @@ def _uses(path: str, model: Model) -> Iterator[tuple[str, str]]:
         yield f"{path}.canary.use", model.canary.use
     for index, tier in enumerate(model.tiers):
         yield f"{path}.tiers[{index}].use", tier.use
+
+
+def _aside(path: str, model: Model) -> Iterator[tuple[str, str]]:
+    """The models that get what is made beside a request, with the place where they are named."""
+    if model.shadow is not None:
+        yield f"{path}.shadow.use", model.shadow.use
 
 
 def _rules(path: str, model: Model) -> Iterator[Fault]:

@@ -33,7 +33,7 @@ class DraftCheck(Struct, frozen=True, kw_only=True):
 
 
 class Share(Struct, frozen=True, kw_only=True):
-    """A share of the requests, and the model that gets it (a canary)."""
+    """A share of the requests, and the model that gets it (a canary), or a copy of it (a shadow)."""
 
     use: str
     percent: float
@@ -45,5 +45,6 @@ class Policy(Struct, frozen=True, kw_only=True):
     hedge: HedgeTerms | None = None
     midstream: Midstream = "restart"
     check: DraftCheck | None = None
+    shadow: Share | None = None
     timeout: float | None = None
     """Seconds for all attempts and pauses until the answer begins."""

@@ -168,11 +168,24 @@ class Resolve(Stage):
         if regions and self.models.region(site) not in regions:
             raise Forbidden(f"{site} is in none of the regions allowed: {listed(regions)}", code=CODE)
 
+    def aside(self, x: Exchange, name: str) -> None:
+        """A child goes to the model that the operator names: the key is not asked for it, but the regions of what it was made for
+        hold. Each target is asked once, and none beside another: what may be retried and hedged is the callers'. Raises Forbidden,
+        Internal, NotFound."""
+        assert x.route is not None
+        found = self.models.find(name, "")
+        if found is None:
+            raise Internal(f"{name!r} is no model here", code="no_such_model")
+        route = self._serving(x, found, x.route.regions)
+        retry = replace(route.policy.retry, attempts=1)
+        x.route = replace(route, policy=replace(route.policy, retry=retry, hedge=None))
+
     # ------------------------------------------------------------------ who serves
 
-    def _serving(self, x: Exchange, named: Route) -> Route:
-        """The route that serves: what rules, canary and tiers lead to, a successor after the sunset, only allowed regions."""
-        route, constraints = named, [*self._home(x), named.regions]
+    def _serving(self, x: Exchange, named: Route, *held: frozenset[str]) -> Route:
+        """The route that serves: what rules, canary and tiers lead to, a successor after the sunset, only allowed regions. `held`: what
+        else holds of regions."""
+        route, constraints = named, [*self._home(x), named.regions, *held]
         if named.switch is not None:
             route = self._switched(x, named, constraints)
         if route.sunset and x.at >= sunset_at(route.sunset):
