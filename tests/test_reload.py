@@ -25,6 +25,7 @@ from fakes import Reply, Upstream
 from headgate.app import Gateway
 from headgate.config.load import Loaded, load, parse_config
 from headgate.config.schema import Config
+from headgate.config.secrets import MAX_FILE, Unresolved, digest, interpolate
 from headgate.config.section import Section
 from headgate.config.watch import Watch
 from headgate.errors import ConfigError
@@ -229,7 +230,7 @@ def test_an_invalid_file_changes_nothing_and_says_why(own: Running, script: Upst
     assert len(line["errors"]) == 2
     file.write("models: 1")
     first, second = own.wait_for(lambda: len(lines := told(own, REFUSED)) > 1 and lines, 4)
-    assert (first, second["cause"]) == (line, "its file has changed"), (
+    assert (first, second["cause"]) == (line, "a file of it has changed"), (
         "each is told once, not at every look at the file"
     )
     assert "sk-very-secret" not in own.errors() + json.dumps(body)
@@ -273,23 +274,31 @@ def test_a_changed_file_is_loaded_by_itself(own: Running) -> None:
     File(own).write(models={"fast": {"targets": ["up_chat/m"]}})
     own.wait_for(lambda: ask(own, "GET", "/v1/models/fast").status == 200, 4)
     (line,) = own.wait_for(lambda: told(own, "config loaded"))
-    assert (line["cause"], line["added"]) == ("its file has changed", ["models.fast"])
+    assert (line["cause"], line["added"]) == ("a file of it has changed", ["models.fast"])
 
 
-def test_a_hang_up_loads_files_of_secrets_too(own: Running) -> None:
-    """The config's text is the same: what it refers to is read again."""
+def test_a_rotated_secret_is_loaded_by_itself(own: Running) -> None:
+    """The config's text is the same: a file that it names has changed. One that is gone is told, and waited for."""
     secret = own.folder / "key.txt"
     secret.write_text(OTHER)
     File(own).write(keys=[key("suite", KEY, "admin"), key("filed", "${file:key.txt}")])
     assert reload(own)[0] == 200
     assert ask(own, "GET", "/v1/models", key=OTHER).status == 200
+    secret.unlink()
+    (line,) = own.wait_for(lambda: told(own, REFUSED), 4)
+    assert "key.txt cannot be read" in line["errors"][0]
+    assert ask(own, "GET", "/v1/models", key=OTHER).status == 200, "the config before stays"
     secret.write_text(OTHER + "-renewed")
-    own.process.send_signal(signal.SIGHUP)
-    own.wait_for(lambda: ask(own, "GET", "/v1/models", key=OTHER + "-renewed").status == 200)
+    own.wait_for(lambda: ask(own, "GET", "/v1/models", key=OTHER + "-renewed").status == 200, 4)
     assert ask(own, "GET", "/v1/models", key=OTHER).status == 401
-    line = own.wait_for(lambda: [line for line in told(own, "config loaded") if line["cause"] == "SIGHUP"])[0]
-    assert line["altered"] == ["keys.filed"]
+    own.wait_for(lambda: [line for line in told(own, "config loaded") if line.get("altered") == ["keys.filed"]])
     assert OTHER not in own.errors()
+
+
+def test_a_hang_up_loads_the_config(own: Running) -> None:
+    assert ask(own, "GET", "/health/live").status == 200
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_for(lambda: [line for line in told(own, "config loaded") if line["cause"] == "SIGHUP"])
 
 
 def test_a_removed_key_and_provider_stop_at_once_and_a_stream_goes_on(own: Running, script: Upstream) -> None:
@@ -513,6 +522,44 @@ class TestWatch:
         assert [watch.changed() for _ in range(3)] == [False, True, False]
         file.write_text("one")
         assert [watch.changed() for _ in range(3)] == [False, True, False]
+
+    def test_files_that_the_config_names_count_too(self, tmp_path: Path) -> None:
+        """Those of the last load, told once like the config itself; a file that is not named any more counts no more."""
+        file, secret = tmp_path / "c", tmp_path / "key"
+        file.write_text("${file:key}")
+        secret.write_text("first")
+        watch = Watch(file)
+        watch.follow({secret: digest(secret)})
+        assert [watch.changed() for _ in range(3)] == [False] * 3
+        secret.write_text("second")
+        assert [watch.changed() for _ in range(3)] == [False, True, False]
+        watch.follow({secret: digest(secret)})
+        secret.unlink()
+        assert [watch.changed() for _ in range(3)] == [False, True, False]
+        watch.follow({secret: b""})
+        assert [watch.changed() for _ in range(3)] == [False] * 3, "gone when it was read, and gone still"
+        watch.follow({})
+        secret.write_text("third")
+        assert [watch.changed() for _ in range(3)] == [False] * 3
+
+    def test_a_file_that_changes_while_the_config_is_loaded(self, tmp_path: Path) -> None:
+        """What was read counts, not what stood there when the watch began to look."""
+        secret = tmp_path / "key"
+        secret.write_text("first")
+        was = digest(secret)
+        secret.write_text("second")
+        watch = Watch(tmp_path / "c")
+        watch.follow({secret: was})
+        assert [watch.changed() for _ in range(3)] == [True, False, False]
+
+    def test_a_file_that_is_too_large_is_told_once(self, tmp_path: Path) -> None:
+        secret, read = tmp_path / "key", dict[Path, bytes]()
+        secret.write_bytes(b"x" * (MAX_FILE + 9))
+        with pytest.raises(Unresolved, match="larger"):
+            interpolate("${file:key}", {}, tmp_path, read)
+        watch = Watch(tmp_path / "c")
+        watch.follow(read)
+        assert [watch.changed() for _ in range(3)] == [False] * 3
 
     @given(st.lists(st.sampled_from(["look", "load", "", "one", "two", "gone"]), max_size=30))
     def test_every_text_that_stays_is_told_once(

@@ -15,7 +15,7 @@ ENVIRONMENT = {"KEY": "sk-1", "OPENAI_API_KEY": "sk-2", "EMPTY": "", "WITH-DASH"
 
 
 def resolved(text: str, folder: Path = Path()) -> str:
-    return interpolate(text, ENVIRONMENT, folder)
+    return interpolate(text, ENVIRONMENT, folder, {})
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_files_begin_at_the_folder_and_lose_their_last_line_ends(tmp_path: Path)
     (tmp_path / "key").write_bytes(b"sk-\xc3\xbc\nsecond\r\n\n")
     assert resolved("Bearer ${file:key}", tmp_path) == "Bearer sk-ü\nsecond"
     assert resolved(f"${{file:{tmp_path}/key}}", Path("/")) == "sk-ü\nsecond"
-    assert interpolate("${file:${NAME}}", {"NAME": "key"}, tmp_path) == "sk-ü\nsecond"
+    assert interpolate("${file:${NAME}}", {"NAME": "key"}, tmp_path, {}) == "sk-ü\nsecond"
 
 
 def test_files_are_bounded_and_text(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """`headgate serve`: from a config to a listening gateway, with a first key on the first run.
 
 Rules of this file:
-- The config is loaded again on SIGHUP, and when its file has changed (looked at every half second, taken when it stands still).
+- The config is loaded again on SIGHUP, and when a file of it has changed (looked at every half second, taken when it stands still).
 - SIGTERM and SIGINT drain: not ready from that moment, nothing new is taken, what is under way has `server.drain` seconds, then it
   is ended with an error that says so. A second signal ends it at once. Records are written in any case; the exit code is 0.
 - The socket listens until the last request has ended: who asks meanwhile is told so (503), not left without an answer.
@@ -17,7 +17,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -29,7 +29,7 @@ import uvloop
 from headgate import __version__, clock, tasks
 from headgate.app import Gateway
 from headgate.config.environment import environment
-from headgate.config.load import Loaded, find, load_marked
+from headgate.config.load import ConfigErrors, Loaded, find, load_marked
 from headgate.config.schema import Config
 from headgate.config.verify import verify
 from headgate.config.watch import Watch
@@ -60,7 +60,7 @@ def serve(config: Path | None, host: str | None, port: int | None, data: Path | 
     def read() -> Loaded:
         if watch is not None:
             watch.seen()  # whoever asked: this text needs no second reload
-        loaded = load_marked(file, variables)
+        loaded = _followed(watch, file, variables)
         verify(loaded, variables)
         return msgspec.structs.replace(loaded, config=_overridden(loaded.config, host, port, data))
 
@@ -73,6 +73,19 @@ def serve(config: Path | None, host: str | None, port: int | None, data: Path | 
             _serve(gateway, settings, watch, listener)
     finally:
         writer.close()
+
+
+def _followed(watch: Watch | None, file: Path | None, variables: Mapping[str, str]) -> Loaded:
+    """The config; the watch follows the files that it names, also where one of them is why it is refused. Raises ConfigErrors."""
+    try:
+        loaded = load_marked(file, variables)
+    except ConfigErrors as errors:
+        if watch is not None:
+            watch.follow(errors.files)
+        raise
+    if watch is not None:
+        watch.follow(loaded.files)
+    return loaded
 
 
 def _overridden(config: Config, host: str | None, port: int | None, data: Path | None) -> Config:
@@ -214,7 +227,7 @@ class _Server(uvicorn.Server):
         if counter % TLS_CHECK_TICKS == 0:
             self._certificate.renew()
         if self._watch is not None and counter % CONFIG_CHECK_TICKS == 0 and self._watch.changed():
-            self._reload("its file has changed")
+            self._reload("a file of it has changed")
         return await super().on_tick(counter)
 
     def _reload(self, cause: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,11 +27,12 @@ USUAL = Path("headgate.yaml")
 
 
 class ConfigErrors(ConfigError):
-    """All that is wrong with a config; at least one error."""
+    """All that is wrong with a config; at least one error. `files` as in Loaded."""
 
-    def __init__(self, errors: Sequence[ConfigError]):
+    def __init__(self, errors: Sequence[ConfigError], files: Mapping[Path, bytes] = MappingProxyType({})):
         super().__init__("\n".join(map(str, errors)))
         self._errors = tuple(errors)
+        self.files = files
 
     @property
     def errors(self) -> tuple[ConfigError, ...]:
@@ -38,11 +40,13 @@ class ConfigErrors(ConfigError):
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """A config and where each of its values stands. `path` is None where there is no file."""
+    """A config and where each of its values stands. `path` is None where there is no file. `files`: those that `${file:}` named, and
+    what was read there (secrets.digest)."""
 
     config: Config
     path: Path | None = None
     marks: Mapping[str, Mark] = {}
+    files: Mapping[Path, bytes] = {}
 
     def where(self, path: str) -> str:
         """The place of a config path ("providers.openai.api_key"), or of the nearest section around it."""
@@ -106,11 +110,14 @@ def parse_config(data: bytes, file: Path, environment: Mapping[str, str]) -> Loa
                     hint=fault.hint,
                 )
                 for fault in faults
-            ]
+            ],
+            reader.files,
         )
-    loaded = Loaded(config=_filled(config, reader.marks, environment), path=file, marks=reader.marks)
+    loaded = Loaded(
+        config=_filled(config, reader.marks, environment), path=file, marks=reader.marks, files=reader.files
+    )
     if stars := list(_stars(loaded)):
-        raise ConfigErrors(stars)
+        raise ConfigErrors(stars, reader.files)
     return loaded
 
 

@@ -99,13 +99,14 @@ def fields_of(section: type[Struct]) -> dict[str, Field]:
 
 
 class Reader:
-    """Reads one document. `faults` and `marks` (path -> place) fill as it goes."""
+    """Reads one document. `faults`, `marks` (path -> place) and `files` (what `${file:}` named) fill as it goes."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self._environment = environment
         self._folder = folder
         self.faults: list[Fault] = []
         self.marks: dict[str, Mark] = {}
+        self.files: dict[Path, bytes] = {}
 
     def section(self, node: Node, section: type[Section], path: str) -> Any:
         if isinstance(node, Scalar) and section.shorthand and not is_null(node):
@@ -239,7 +240,7 @@ class Reader:
 
     def _text(self, node: Scalar, path: str) -> Any:
         try:
-            return interpolate(node.text, self._environment, self._folder)
+            return interpolate(node.text, self._environment, self._folder, self.files)
         except Unresolved as error:
             return self._fault(node.mark, path, str(error), error.hint)
 

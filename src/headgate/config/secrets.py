@@ -13,16 +13,22 @@ Rules of this file:
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeAlias
 
 MAX_FILE = 1 << 20
 """Bytes that `${file:}` takes at most."""
 
 _NEXT = re.compile(r"\$\$|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+Files: TypeAlias = MutableMapping[Path, bytes]
+"""Path of a file that a config names by `${file:}` -> `digest` of what was read there."""
 
 
 class Secret(str):
@@ -42,8 +48,22 @@ class Unresolved(Exception):
         self.hint = hint
 
 
-def interpolate(text: str, environment: Mapping[str, str], folder: Path) -> str:
-    """The text with every `${...}` and `$$` replaced. Raises Unresolved."""
+def digest(path: Path, limit: int = MAX_FILE) -> bytes:
+    """What tells a file's text from another one, as far as somebody reads it who takes `limit` bytes at most; b"" where it cannot be
+    read."""
+    try:
+        with path.open("rb") as file:
+            return _digest(file.read(limit + 1))
+    except OSError:
+        return b""
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def interpolate(text: str, environment: Mapping[str, str], folder: Path, files: Files) -> str:
+    """The text with every `${...}` and `$$` replaced; what was read for it is added to `files`. Raises Unresolved."""
     if "$" not in text:
         return text
     out: list[str] = []
@@ -55,7 +75,7 @@ def interpolate(text: str, environment: Mapping[str, str], folder: Path) -> str:
             at = found.end()
         else:
             end = _closing(text, found.end())
-            out.append(_resolve(text[found.end() : end], environment, folder))
+            out.append(_resolve(text[found.end() : end], environment, folder, files))
             at = end + 1
     out.append(text[at:])
     return "".join(out)
@@ -73,9 +93,9 @@ def _closing(text: str, start: int) -> int:
     raise Unresolved('a "${" is not closed', 'close it with "}", or write "$${" for the characters themselves')
 
 
-def _resolve(inside: str, environment: Mapping[str, str], folder: Path) -> str:
+def _resolve(inside: str, environment: Mapping[str, str], folder: Path, files: Files) -> str:
     if inside.startswith("file:"):
-        return _read(inside[5:], environment, folder)
+        return _read(folder / interpolate(inside[5:], environment, folder, files), files)
     name, dash, default = inside.removeprefix("env:").partition(":-")
     if not name or (not inside.startswith("env:") and not _NAME.fullmatch(name)):
         raise Unresolved(
@@ -84,7 +104,7 @@ def _resolve(inside: str, environment: Mapping[str, str], folder: Path) -> str:
         )
     value = environment.get(name)
     if dash and not value:
-        return interpolate(default, environment, folder)
+        return interpolate(default, environment, folder, files)
     if value is None:
         close = get_close_matches(name, environment, 1, 0.8)
         hint = f"did you mean {close[0]}?" if close else f"set it, or write ${{{name}:-}} where it may be missing"
@@ -92,13 +112,14 @@ def _resolve(inside: str, environment: Mapping[str, str], folder: Path) -> str:
     return value
 
 
-def _read(name: str, environment: Mapping[str, str], folder: Path) -> str:
-    path = folder / interpolate(name, environment, folder)
+def _read(path: Path, files: Files) -> str:
+    files[path] = b""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise Unresolved(f"the file {path} cannot be read: {error.strerror}") from None
+    files[path] = _digest(data)
     if len(data) > MAX_FILE:
         raise Unresolved(f"the file {path} is larger than {MAX_FILE} bytes")
     try:
