@@ -68,8 +68,16 @@ def gateway(tmp_path: Path, script: Upstream) -> Iterator[Running]:
         "joined": {"targets": ["up_chat/a", "going/b"], "midstream": "continue"},
         "raced": {"targets": targets, "hedge": {"after": "200ms", "share": 1.0}},
         "drafted": {"targets": targets, "cascade": {"min_length": 10}},
+        "fleet": {
+            "targets": [*targets, "demo/fault-500"],
+            "strategy": "round_robin",
+            "eject": {"minimum": 2},
+        },
     }
-    running = Running(tmp_path / "g", {"providers": providers, "models": models, "retry": {"base": "10ms"}})
+    prices = [{"model": "up_chat/*", "input": 1, "output": 2}]
+    running = Running(
+        tmp_path / "g", {"providers": providers, "models": models, "retry": {"base": "10ms"}, "prices": prices}
+    )
     yield running
     running.stop()
 
@@ -129,6 +137,12 @@ def test_a_second_target_starts_beside_a_slow_one_and_the_first_answer_wins(gate
     (row,) = rows(gateway, "requests", id=identity)
     assert (row["target"], row["attempts"]) == ("b", 2)
     assert script.requests[0].closed.wait(1.0), "the slow one is let go at once"
+    (lost,) = [row["cost"] for row in rows(gateway, "attempts", request_id=identity) if row["target"] == "a"]
+    assert lost > 0, "what its provider may bill for it is counted"
+    told = ask(gateway, "GET", "/metrics").body.decode().splitlines()
+    assert 'headgate_hedges_total{model="raced"} 1.0' in told
+    assert f'headgate_hedge_cost_dollars_total{{model="raced"}} {lost / 1e9}' in told
+    assert 'headgate_target_state{target="up_chat/b"} 0.0' in told
 
 
 def test_a_draft_that_will_not_do_is_not_shown_and_the_next_target_is_asked(gateway: Running, script: Upstream) -> None:
@@ -206,3 +220,29 @@ def test_an_error_inside_a_choice_is_told_in_the_callers_dialect(gateway: Runnin
     script.script(Reply(pieces=[json.dumps({"id": "c", "choices": [choice]}).encode()]))
     answer = ask(gateway, "POST", PATH, question("up_chat/m"))
     assert (answer.status, answer.json["error"]["message"]) == (400, "broke")
+
+
+def test_a_target_far_worse_than_the_others_is_asked_last_and_that_is_told(gateway: Running, script: Upstream) -> None:
+    """Shown by explain, in one line of the log, in the metrics."""
+
+    def explained() -> str:
+        script.script(Reply(pieces=[completion("well")]))
+        assert ask(gateway, "POST", PATH, question("fleet")).status == 200
+        told = ask(gateway, "POST", "/v1/explain", {"path": PATH, "body": question("fleet")}).json
+        why: str = told["targets"][2]["why"]
+        return why
+
+    shown = "100 % errors against 0 % of its peers"
+    gateway.wait_for(lambda: explained() == f"ejected: {shown}")
+    (line,) = gateway.wait_for(lambda: [line for line in gateway.lines() if line["event"] == "target changed"])
+    told = {name: line[name] for name in ("level", "site", "target", "from", "to", "why", "model")}
+    assert told == {
+        "level": "warning",
+        "site": "demo",
+        "target": "fault-500",
+        "from": "in",
+        "to": "ejected",
+        "why": shown,
+        "model": "fleet",
+    }
+    assert b'headgate_ejections_total{target="demo/fault-500"} 1.0' in ask(gateway, "GET", "/metrics").body

@@ -37,6 +37,7 @@ from headgate.stores.spool import FileSpool
 from headgate.stores.sqlite.stores import open_stores
 from headgate.telemetry.logs import RequestLog, Writer
 from headgate.telemetry.metrics import CONTENT_TYPE, Metrics
+from headgate.telemetry.targets import Targets, states
 
 __all__ = ["DIALECTS", "SPLITTERS", "Gateway"]
 
@@ -67,7 +68,8 @@ class Gateway:
         )
         self.directory = ResidentDirectory(self.stores.keys, self._declared(config.keys))
         self.objects = RecentObjects(self.stores.objects)
-        self.standings = Standings(first.breaker)
+        self.targets = Targets()
+        self.standings = Standings(first.breaker, self.targets)
         self.pool = Pool()
         self.capacity = Capacity(config.server.max_concurrent, config.server.queue)
         self.drain = Drain()
@@ -130,6 +132,15 @@ class Gateway:
             {
                 "headgate_config_reloads": ("Reloads of the config.", "result", self.reloader.results),
                 "headgate_children_dropped": ("Children that found no room.", "cause", self.children.dropped),
+                "headgate_hedges": ("Second attempts started beside a slow one.", "model", self.standings.hedges),
+                "headgate_ejections": ("Times a target was found an outlier.", "target", self.targets.ejections),
+            },
+            {
+                "headgate_target_state": (
+                    "A target's breaker: 0 closed, 1 half-open, 2 open.",
+                    "target",
+                    lambda: states(self.standings),
+                )
             },
         )
 

@@ -297,7 +297,7 @@ class Run:
         lease = await self._lease(decision, target)
         if lease is None:
             return None
-        self._standing.hedges += 1
+        self._dispatch.known.standings.hedged(self.route.alias)
         self.x.trail.note("dispatch", "hedged", target=target.name, beside=first.name)
         return prepared, lease
 

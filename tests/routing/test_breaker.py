@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec.structs import replace
 
-from headgate.routing.breaker import Breaker, BreakerTerms, Result, Seen, State
+from headgate.routing.breaker import Breaker, BreakerTerms, Result, Seen, State, Turn
 
 TERMS = BreakerTerms(window=10.0, minimum=4, open_for=2.0, open_most=5.0, probes=2, probe_lease=3.0)
 SPAN = 1.0
@@ -109,7 +109,8 @@ class BreakerMachine(RuleBasedStateMachine):
     def begin(self, **drawn: Any) -> None:
         self.terms = replace(TERMS, **drawn)
         self.now = 7.25
-        self.breaker = Breaker(self.terms)
+        self.turns: list[Turn] = []
+        self.breaker = Breaker(self.terms, self.turns.append)
         self.model = Model(self.terms)
 
     @rule(quarters=st.one_of(st.integers(1, 8), st.integers(9, 60)))
@@ -151,6 +152,15 @@ class BreakerMachine(RuleBasedStateMachine):
                 self.model.sent.append(Sent(token, self.now, self.model.period))
                 sent = self.model.sent[-1]
                 assert self.breaker.record(token, result, self.now) == self.model.record(sent, result, self.now)
+
+    @invariant()
+    def every_turn_is_told(self) -> None:
+        """One by one, from closed on. Open becomes half-open by time, which is told with the first probe."""
+        states: list[State] = ["closed", *(turn.now for turn in self.turns)]
+        assert [turn.was for turn in self.turns] == states[:-1]
+        assert all(turn.why and turn.was != turn.now for turn in self.turns)
+        now = self.breaker.state(self.now)
+        assert states[-1] == now or (states[-1], now) == ("open", "half_open")
 
     @invariant()
     def it_is_as_the_model(self) -> None:
@@ -251,6 +261,19 @@ def test_a_lost_probe_gives_its_slot_back_and_still_counts_when_it_comes() -> No
     assert breaker.record(fresh, "ok", 5.5) is None
     assert breaker.record(lost, "ok", 5.5) == "closed"
     assert breaker.record(also, "error", 5.5) is None
+
+
+def test_new_terms_close_it_and_void_what_is_under_way() -> None:
+    told: list[Turn] = []
+    breaker = Breaker(TERMS, told.append)
+    early = [probe(breaker, 0.0) for _ in range(TERMS.minimum)]
+    for token in early:
+        breaker.record(token, "error", 0.0)
+    breaker.renew(replace(TERMS, minimum=1))
+    assert breaker.record(early[0], "error", 0.0) is None
+    assert breaker.record(probe(breaker, 0.0), "error", 0.0) == "open"
+    assert [(turn.was, turn.now) for turn in told] == [("closed", "open"), ("open", "closed"), ("closed", "open")]
+    assert told[0].why == "4 errors and 0 slow of 4 calls in 10 s"
 
 
 def test_what_was_not_admitted_counts_for_nothing() -> None:

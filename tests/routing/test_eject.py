@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.routing.eject import EjectTerms, ejected
+from headgate.routing import eject
+from headgate.routing.eject import EjectTerms
+
+
+def ejected(rates: list[tuple[str, int, float]], terms: EjectTerms) -> frozenset[str]:
+    return frozenset(eject.ejected(rates, terms))
+
 
 TERMS = EjectTerms(minimum=20, peers=3, margin=0.3, floor=0.2, most=0.5)
 
@@ -50,6 +56,15 @@ def test_where_there_is_room_for_one_the_worst_goes() -> None:
     terms = EjectTerms(margin=0.1, most=0.34)
     assert ejected([("a", 99, 0.0), ("b", 99, 0.9), ("c", 99, 0.8), ("d", 99, 0.0), ("e", 99, 0.0)], terms) == {"b"}
     assert ejected([("a", 99, 0.0), ("b", 99, 0.0), ("c", 99, 0.9)], EjectTerms(most=0.3)) == frozenset()
+
+
+def test_what_shows_it_is_said() -> None:
+    out = eject.ejected([("a", 100, 0.0), ("b", 100, 0.02), ("c", 100, 0.4), ("d", 100, 0.02)], TERMS)
+    assert out == {"c": "40 % errors against 2 % of its peers"}
+
+
+def test_nobody_is_ejected_where_none_may_be() -> None:
+    assert ejected([("a", 99, 0.0), ("b", 99, 0.0), ("c", 99, 1.0)], EjectTerms(most=0.0)) == frozenset()
 
 
 shares = st.floats(0.0, 1.0)

@@ -35,6 +35,7 @@ class Known:
 
     def __init__(self, unfit: Mapping[RouteTarget, str] | None = None) -> None:
         self._unfit = unfit or {}
+        self.out: dict[str, str] = {}
         self._standings: dict[RouteTarget, Standing] = {}
 
     def unfit(self, target: RouteTarget) -> str | None:
@@ -50,6 +51,9 @@ class Known:
 
     def asking(self, draw: float) -> Asking:
         return Asking(turn=0, draw=draw)
+
+    def outliers(self) -> Mapping[str, str]:
+        return self.out
 
     def break_(self, target: RouteTarget) -> None:
         """Its breaker opens."""
@@ -225,3 +229,17 @@ def test_the_strategy_chooses_within_a_rank() -> None:
 def test_another_target_is_tried_when_the_fault_is_the_providers(failure: HeadgateError, elsewhere: bool) -> None:
     assert may_go_elsewhere(failure) is elsewhere
     assert (next_(route(A, B), (A, failure)).target == B) is elsewhere
+
+
+def test_an_outlier_is_passed_over_while_one_of_its_peers_can_take_it() -> None:
+    known = Known()
+    known.out = {A.name: "40 % errors against 2 % of its peers"}
+    decision = next_(route(A, B, C), known=known)
+    assert decision.target == B
+    assert (A, "ejected: 40 % errors against 2 % of its peers") in decision.passed
+    assert next_(route(A), known=known).target == A, "nobody else is there"
+    known.fill(B)
+    known.break_(C)
+    assert next_(route(A, B, C), known=known).target == A, "nobody else can take it now"
+    known.out[B.name] = known.out[C.name] = "..."
+    assert next_(route(A, C), known=known).target == A, "better one that fails often than none"

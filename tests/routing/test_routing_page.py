@@ -34,7 +34,7 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", page(), re.S)
 
 def planned(written: str) -> Plan:
     """What an example amounts to, with the providers and models that it names without showing them."""
-    providers = "providers: {openai: {api_key: k}, anthropic: {api_key: k}}\n"
+    providers = "providers: {openai: {api_key: k}, anthropic: {api_key: k}, groq: {api_key: k}}\n"
     others = "  long: {targets: [demo/m]}\n  next: {targets: [demo/m]}\n"
     return plan(parse_config((providers + written + others).encode(), Path("h.yaml"), {}).config, {})
 

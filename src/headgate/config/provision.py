@@ -30,6 +30,7 @@ from headgate.providers.registry import all_providers
 from headgate.providers.site import SiteConfig, build, discover
 from headgate.routing import balance
 from headgate.routing.breaker import BreakerTerms
+from headgate.routing.eject import EjectTerms
 from headgate.routing.policy import DraftCheck, HedgeTerms, Policy, Share
 from headgate.routing.retry import RetryTerms
 
@@ -62,7 +63,8 @@ class Plan(Struct, frozen=True):
     @property
     def plain(self) -> Policy:
         """The policy of models that are named by their provider."""
-        return Policy(retry=RetryTerms(**asdict(self.config.retry)))
+        config = self.config
+        return Policy(retry=RetryTerms(**asdict(config.retry)), eject=EjectTerms(**asdict(config.eject)))
 
     def breaker(self, site: str) -> BreakerTerms:
         """The terms of a site's breakers; the default ones for a site of an earlier config."""
@@ -257,6 +259,7 @@ def _policy(config: schema.Config, model: routes.Model) -> Policy:
     return Policy(
         strategy=strategy,
         retry=RetryTerms(**asdict(model.retry or config.retry)),
+        eject=EjectTerms(**asdict(model.eject or config.eject)),
         hedge=HedgeTerms(after=model.hedge.after, share=model.hedge.share) if model.hedge is not None else None,
         midstream=model.midstream,
         check=DraftCheck(**asdict(check)) if check is not None else None,

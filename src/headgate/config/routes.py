@@ -68,6 +68,16 @@ class Retry(Section, frozen=True, kw_only=True):
     most_wait: Annotated[Seconds, "The longest pause a provider's Retry-After can ask for; else it has failed."] = 5.0
 
 
+class Eject(Section, frozen=True, kw_only=True):
+    """Who of a model's targets does far worse than the others is asked last for a while."""
+
+    minimum: Annotated[Count, "Calls within its breaker's window before a target is judged."] = 20
+    peers: Annotated[int, Meta(ge=2, le=1000), "Judged targets below which nobody is ejected."] = 3
+    margin: Annotated[Share, "How far its share of errors lies above the median of the others'."] = 0.3
+    floor: Annotated[Share, "A share of errors below which nobody is ejected."] = 0.2
+    most: Annotated[Share, "The largest share of the judged targets that is ejected at once; 0 ejects nobody."] = 0.5
+
+
 class Hedge(Section, frozen=True, kw_only=True):
     after: Annotated[
         Seconds | None,
@@ -159,6 +169,9 @@ class Model(Section, frozen=True, kw_only=True):
     retry: Annotated[
         Retry | None,
         "What is done when an attempt fails before its answer began; the config's own `retry` if not given.",
+    ] = None
+    eject: Annotated[
+        Eject | None, "When a target counts as an outlier among the others; the config's own `eject` if not given."
     ] = None
     hedge: Annotated[Hedge | None, "Start a second target when the first is slow; the first to answer wins."] = None
     midstream: Annotated[

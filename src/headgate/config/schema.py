@@ -19,7 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, field
 
 from headgate.config import forms
-from headgate.config.routes import Model, Retry
+from headgate.config.routes import Eject, Model, Retry
 from headgate.config.secrets import Secret
 from headgate.config.section import (
     Bytes,
@@ -207,6 +207,7 @@ class Config(Section, frozen=True, kw_only=True):
     ] = field(default_factory=dict)
     keys: Annotated[tuple[Key, ...], "Keys declared here: elsewhere they are read-only."] = ()
     retry: Annotated[Retry, "What is done when an attempt fails before its answer began."] = Retry()
+    eject: Annotated[Eject, "When one of several targets is an outlier, and is asked last."] = Eject()
     tenants: Annotated[dict[Annotated[str, forms.TEXT], Tenant], "What holds for all keys of a tenant."] = field(
         default_factory=dict
     )

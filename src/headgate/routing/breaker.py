@@ -10,12 +10,14 @@ Rules of this file:
 - Only what speaks of the target counts. A 429, the caller's own error, a cancelled call are "ignored": they free a probe's slot.
 - A bad result opens, a good one never does, though it may be the one that completes the minimum.
 - A probe that does not report gives its slot back after `probe_lease`; when it does report, while still half-open, it counts.
-- Open turns half-open by time alone, so that looking (`state`, `allows`, `opens_again`, `seen`) changes nothing.
+- Open turns half-open by time alone, so that looking (`state`, `allows`, `opens_again`, `seen`) changes nothing. Whoever wants to
+  be told of turns (`turned`) is told of this one when the first probe is let through.
 - The window is a ring of BUCKETS counts: fixed memory, O(1) a call, exact to a tenth of the window.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -64,6 +66,18 @@ class Seen(Struct, frozen=True):
     @property
     def error_rate(self) -> float:
         return self.errors / self.calls if self.calls else 0.0
+
+
+class Turn(Struct, frozen=True):
+    """A change of state, and what brought it about."""
+
+    was: State
+    now: State
+    why: str
+
+
+def nobody(turn: Turn) -> None:
+    return None
 
 
 class Window:
@@ -133,18 +147,28 @@ class Breaker:
         "_serial",
         "_since",
         "_slow_answers",
+        "_turned",
         "_until",
         "_window",
         "terms",
     )
 
-    def __init__(self, terms: BreakerTerms) -> None:
+    def __init__(self, terms: BreakerTerms, turned: Callable[[Turn], None] = nobody) -> None:
         self.terms = terms
+        self._turned = turned
         self._window = Window(terms.window)
         self._serial = 0  # the last token handed out
         self._closed: int | None = None  # the token of all calls while closed
         self._probes: dict[int, float] = {}  # token -> admitted at; never more than terms.probes
         self._until = 0.0  # when open: half-open from here on
+        self._close()
+
+    def renew(self, terms: BreakerTerms) -> None:
+        """Other terms hold from now on. It begins anew, closed."""
+        if self._closed is None:
+            self._turned(Turn("open", "closed", "its terms are new"))
+        self.terms = terms
+        self._window = Window(terms.window)
         self._close()
 
     # ------------------------------------------------------------------ looking
@@ -181,6 +205,8 @@ class Breaker:
         if not self.allows(now):
             return None
         self._probes = {token: at for token, at in self._probes.items() if not self._lapsed(at, now)}
+        if self._serial == self._since:
+            self._turned(Turn("open", "half_open", f"{self._open_for:g} s are over"))
         self._serial += 1
         self._probes[self._serial] = now
         return self._serial
@@ -197,6 +223,8 @@ class Breaker:
         if result == "ok" or window.calls < terms.minimum:
             return None
         if window.errors >= terms.error_rate * window.calls or window.slow >= terms.slow_rate * window.calls:
+            bad = f"{window.errors} errors and {window.slow} slow of {window.calls} calls in {terms.window:g} s"
+            self._turned(Turn("closed", "open", bad))
             return self._open(now, terms.open_for)
         return None
 
@@ -205,13 +233,14 @@ class Breaker:
         if result == "ignored":
             return None
         if result == "error":
-            return self._reopen(now)
+            return self._reopen(now, "a probe failed")
         self._answers += 1
         self._slow_answers += result == "slow"
         if self._answers < self.terms.probes:
             return None
         if self._slow_answers >= self.terms.slow_rate * self._answers:
-            return self._reopen(now)
+            return self._reopen(now, "its probes were slow")
+        self._turned(Turn("half_open", "closed", f"{self._answers} probes answered"))
         return self._close()
 
     # ------------------------------------------------------------------ changing
@@ -234,7 +263,8 @@ class Breaker:
         self._answers = self._slow_answers = 0
         return "open"
 
-    def _reopen(self, now: float) -> State:
+    def _reopen(self, now: float, why: str) -> State:
+        self._turned(Turn("half_open", "open", why))
         return self._open(now, min(self._open_for * 2, self.terms.open_most))
 
     def _in_flight(self, now: float) -> int:

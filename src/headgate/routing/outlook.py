@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -86,6 +86,10 @@ class Outlook:
             usage = Usage(input=tokens, cache_read=candidate.warm, output=output)
             candidate.cost = self._known.price(target.site, target.model, usage, self._x.at)[0]
         return candidate
+
+    def outliers(self) -> Mapping[str, str]:
+        route = self._x.route
+        return self._known.standings.outliers(route, self._now) if route is not None else {}
 
     def asking(self, draw: float) -> Asking:
         route = self._x.route

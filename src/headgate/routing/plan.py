@@ -2,7 +2,8 @@
 
 Rules of this file:
 - Out for this request: another region than it must stay in, something the model cannot do. Out for now: breaker, rate limit.
-  Full: as many calls under way as the target takes. Each is said with its reason.
+  Full: as many calls under way as the target takes. Ejected: it does far worse than its peers, and is passed over while one of
+  them can take the request. Each is said with its reason.
 - Somebody fresh before somebody again: an untried target that can take it now (of the lowest rank, chosen by the strategy), else
   one that is full (its queue is waited in), else one that failed in a way that may pass, after a pause, if its retry budget
   has room; else nobody.
@@ -13,7 +14,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -34,7 +35,8 @@ class Try(Struct, frozen=True):
 
 
 class View(Protocol):
-    """What is known of the request's targets. `unfit`: why a target is out for this request, None if it is not."""
+    """What is known of the request's targets. `unfit`: why a target is out for this request, None if it is not. `outliers`: who does
+    far worse than its peers, by name, with what shows it."""
 
     def unfit(self, target: RouteTarget) -> str | None: ...
 
@@ -43,6 +45,8 @@ class View(Protocol):
     def candidate(self, target: RouteTarget, costs: bool) -> Candidate: ...
 
     def asking(self, draw: float) -> Asking: ...
+
+    def outliers(self) -> Mapping[str, str]: ...
 
 
 class Decision(Struct, kw_only=True):
@@ -123,6 +127,8 @@ def _among(route: Route, fit: Sequence[RouteTarget], passed: list[tuple[RouteTar
             fresh.append(target)
     if len(tried) >= route.policy.retry.most:
         return Decision(target=None, why=f"{len(tried)} attempts are made", passed=passed, soon=soon)
+    if len(fresh) > 1:
+        fresh = _without_outliers(fresh, passed, view)
     if fresh:
         passed += [(target, "as many calls under way as it takes") for target in full]
         return _chosen(route, fresh, passed, round_)
@@ -140,6 +146,18 @@ def _among(route: Route, fit: Sequence[RouteTarget], passed: list[tuple[RouteTar
         return cold
     why = "every target has failed" if tried else "no target can take it"
     return Decision(target=None, why=why, passed=passed, soon=soon, limited=limited and soon is not None)
+
+
+def _without_outliers(fresh: list[RouteTarget], passed: list[tuple[RouteTarget, str]], view: View) -> list[RouteTarget]:
+    """Those that are not ejected; all, where nobody else is left."""
+    out = view.outliers()
+    if not out:
+        return fresh
+    kept = [target for target in fresh if target.name not in out]
+    if not kept:
+        return fresh
+    passed += [(target, f"ejected: {out[target.name]}") for target in fresh if target.name in out]
+    return kept
 
 
 def _chosen(

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from headgate.routing.balance import Strategy, Weighted
+from headgate.routing.eject import EjectTerms
 from headgate.routing.retry import RetryTerms
 
 Midstream: TypeAlias = Literal["error", "restart", "continue"]
@@ -42,6 +43,7 @@ class Share(Struct, frozen=True, kw_only=True):
 class Policy(Struct, frozen=True, kw_only=True):
     strategy: Strategy = Weighted()
     retry: RetryTerms = RetryTerms()
+    eject: EjectTerms = EjectTerms()
     hedge: HedgeTerms | None = None
     midstream: Midstream = "restart"
     check: DraftCheck | None = None

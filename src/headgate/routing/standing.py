@@ -5,18 +5,24 @@ Rules of this file:
 - One Standing a target and key: (site, model). Routes that share a target share what is known of it.
 - Nothing here decides; `closed` says why a target cannot be asked now, and for how long.
 - A 429 cools a target for as long as the provider says and never opens its breaker: it is well, and full.
+- Who is an outlier among a route's targets is judged once every JUDGED seconds at most, when somebody asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from msgspec import Struct
 
 from headgate.errors import HeadgateError, UpstreamError, UpstreamRefused, UpstreamTimeout
 from headgate.limits.concurrency import Adaptive, AdaptiveTerms
 from headgate.limits.queue import Gate
-from headgate.model.route import RouteTarget
+from headgate.model.route import Route, RouteTarget
 from headgate.net import Headers
-from headgate.routing.breaker import Breaker, BreakerTerms, Result
+from headgate.routing.breaker import Breaker, BreakerTerms, Result, Turn, nobody
+from headgate.routing.eject import ejected
 from headgate.routing.headroom import LIFE, headroom
 from headgate.routing.retry import RetryBudget, RetryBudgetTerms
 
@@ -34,13 +40,27 @@ LIMITS = AdaptiveTerms(initial=1024, least=4, most=16_384)
 BUDGET = RetryBudgetTerms()
 QUEUE = 1000
 """Requests that may wait for a place at one target."""
+JUDGED = 1.0
+NAMED = 500
+"""Routes whose hedges are counted under their own name; the rest is "other"."""
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What became of a target: its breaker turned, or it is an outlier ("in", "ejected") among those of `route`."""
+
+    site: str
+    model: str
+    was: str
+    now: str
+    why: str
+    route: str = ""
 
 
 class Standing:
     __slots__ = ("adaptive", "breaker", "budget", "cold_until", "first", "gate", "left", "left_until")
 
-    def __init__(self, name: str, terms: BreakerTerms, queue: int = QUEUE) -> None:
-        self.breaker = Breaker(terms)
+    def __init__(self, name: str, terms: BreakerTerms, queue: int = QUEUE, turned: Callable[[Turn], None] = nobody):
+        self.breaker = Breaker(terms, turned)
         self.adaptive = Adaptive(LIMITS)
         self.gate = Gate(lambda: self.adaptive.limit, queue, name)
         self.budget = RetryBudget(BUDGET)
@@ -132,9 +152,12 @@ def result_of(error: HeadgateError | None) -> Result:
 class RouteStanding:
     """What is known of a route: its turns, and how soon its answers begin."""
 
-    __slots__ = ("_at", "_firsts", "hedges", "requests", "turn")
+    __slots__ = ("_at", "_firsts", "hedges", "judged_until", "outliers", "requests", "turn")
 
     def __init__(self) -> None:
+        self.outliers: Mapping[str, str] = {}
+        """Of its targets, by name, with what shows it; as judged for the time until `judged_until`."""
+        self.judged_until = 0.0
         self.turn = 0
         """Requests so far."""
         self.requests = 0.0
@@ -165,13 +188,20 @@ class RouteStanding:
         return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
 
 
-class Standings:
-    """`terms(site)`: when its targets' breakers open."""
+def _told_nobody(change: Change) -> None:
+    return None
 
-    def __init__(self, terms: Callable[[str], BreakerTerms]) -> None:
+
+class Standings:
+    """`terms(site)`: when its targets' breakers open. `tell` hears of every change."""
+
+    def __init__(self, terms: Callable[[str], BreakerTerms], tell: Callable[[Change], None] = _told_nobody) -> None:
         self._terms = terms
+        self._tell = tell
         self._targets: dict[tuple[str, str], Standing] = {}
         self._routes: dict[str, RouteStanding] = {}
+        self.hedges: Counter[str] = Counter()
+        """Second attempts that were started, by route."""
 
     def of(self, target: RouteTarget) -> Standing:
         key = (target.site, target.model)
@@ -179,15 +209,20 @@ class Standings:
         if found is None:
             if len(self._targets) >= KEPT:
                 self._forget()
-            found = self._targets[key] = Standing(target.name, self._terms(target.site))
+            found = self._targets[key] = Standing(
+                target.name, self._terms(target.site), turned=partial(self._turned, target)
+            )
         return found
+
+    def _turned(self, target: RouteTarget, turn: Turn) -> None:
+        self._tell(Change(site=target.site, model=target.model, was=turn.was, now=turn.now, why=turn.why))
 
     def renew(self, terms: Callable[[str], BreakerTerms]) -> None:
         """Other terms hold from now on; a breaker whose terms change begins anew, closed."""
         self._terms = terms
         for (site, _), standing in self._targets.items():
             if standing.breaker.terms != (own := terms(site)):
-                standing.breaker = Breaker(own)
+                standing.breaker.renew(own)
 
     def route(self, alias: str) -> RouteStanding:
         found = self._routes.get(alias)
@@ -197,10 +232,41 @@ class Standings:
             found = self._routes[alias] = RouteStanding()
         return found
 
+    def outliers(self, route: Route, now: float) -> Mapping[str, str]:
+        """Of a route's targets, by name, those that do far worse than the others, with what shows it."""
+        known = self.route(route.alias)
+        if now >= known.judged_until:
+            known.judged_until = now + JUDGED
+            self._judge(route, known, now)
+        return known.outliers
+
+    def _judge(self, route: Route, known: RouteStanding, now: float) -> None:
+        peers = {target.name: target for target in route.targets if not target.purpose}
+        seen = {name: self.of(target).breaker.seen(now) for name, target in peers.items()}
+        out = ejected([(name, one.calls, one.error_rate) for name, one in seen.items()], route.policy.eject)
+        for name in sorted((out.keys() ^ known.outliers.keys()) & peers.keys()):
+            target, gone = peers[name], name in out
+            self._tell(
+                Change(
+                    site=target.site,
+                    model=target.model,
+                    was="in" if gone else "ejected",
+                    now="ejected" if gone else "in",
+                    why=out.get(name) or "no outlier any more",
+                    route=route.alias,
+                )
+            )
+        known.outliers = out
+
+    def hedged(self, alias: str) -> None:
+        """A second attempt was started for a request of this route."""
+        self.route(alias).hedges += 1
+        self.hedges[alias if alias in self.hedges or len(self.hedges) < NAMED else "other"] += 1
+
     def _forget(self) -> None:
         """Clients can name any model of a provider, so the number is bounded: those with nothing under way go."""
         for key in [key for key, standing in self._targets.items() if not standing.gate.under_way]:
             del self._targets[key]
 
     def all(self) -> list[tuple[str, Standing]]:
-        return [(f"{site}/{model}", standing) for (site, model), standing in self._targets.items()]
+        return [(f"{site}/{model}", standing) for (site, model), standing in list(self._targets.items())]

@@ -31,6 +31,8 @@ _TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
 Gauges = dict[str, tuple[str, Callable[[], float]]]
 Counts = dict[str, tuple[str, str, Mapping[str, int]]]
 """Name -> (what it counts, the label, the counts by that label's value)."""
+Levels = dict[str, tuple[str, str, Callable[[], Iterable[tuple[str, float]]]]]
+"""Name -> (what it tells, the label, what reads the level for each of that label's values)."""
 
 
 class _Histogram:
@@ -78,13 +80,18 @@ class _Attempts:
 class Metrics:
     """An observer of exchanges, and a collector for Prometheus."""
 
-    def __init__(self, gauges: Gauges | None = None, counts: Counts | None = None) -> None:
+    def __init__(
+        self, gauges: Gauges | None = None, counts: Counts | None = None, levels: Levels | None = None
+    ) -> None:
         self._gauges = gauges or {}
         self._counts = counts or {}
+        self._levels = levels or {}
         self._requests: dict[tuple[str, str, str, str, int], _Requests] = {}
         self._attempts: dict[tuple[str, str, str, int], _Attempts] = {}
         self._children: dict[tuple[str, str], int] = {}
         """By cause and outcome."""
+        self._lost: dict[str, int] = {}
+        """Nano-dollars of attempts that lost against another one of the same request, by model."""
         self._losses: dict[tuple[str], int] = {}
         self._findings: dict[tuple[str, str, str, str], int] = {}
         self._overhead = _Histogram(_OVERHEAD)
@@ -101,6 +108,8 @@ class Metrics:
             self._request(x)
         for attempt in x.attempts:
             self._attempt(attempt)
+            if attempt.cost and attempt.outcome == "abandoned" and x.served is not None and x.served is not attempt:
+                self._outrun(x, attempt.cost)
         for loss in {loss.what for loss in x.losses}:
             told = (loss,) if (loss,) in self._losses or len(self._losses) < LOSSES else ("other",)
             self._losses[told] = self._losses.get(told, 0) + 1
@@ -120,6 +129,10 @@ class Metrics:
         if x.first_ns:
             sums.first.observe((x.first_ns - x.t0) / 1e9)
             self._overhead.observe(max(0, x.first_ns - x.t0 - x.upstream_ns) / 1e9)
+
+    def _outrun(self, x: Exchange, cost: int) -> None:
+        model = self._bounded(x.route.alias) if x.route is not None else ""
+        self._lost[model] = self._lost.get(model, 0) + cost
 
     def _bounded(self, model: str) -> str:
         if model not in self._models:
@@ -186,8 +199,19 @@ class Metrics:
             ("guard", "place", "mode", "action"),
             list(self._findings.items()),
         )
+        yield _counter(
+            "headgate_hedge_cost_dollars",
+            "What attempts cost that another one of the same request was faster than.",
+            ("model",),
+            [((name,), cost / 1e9) for name, cost in list(self._lost.items())],
+        )
         for name, (about, label, counts) in self._counts.items():
-            yield _counter(name, about, (label,), [((value,), count) for value, count in counts.items()])
+            yield _counter(name, about, (label,), [((value,), count) for value, count in list(counts.items())])
+        for name, (about, label, levels) in self._levels.items():
+            family = GaugeMetricFamily(name, about, labels=(label,))
+            for value, level in levels():
+                family.add_metric([value], level)
+            yield family
         for name, (about, read) in self._gauges.items():
             yield GaugeMetricFamily(name, about, value=read())
 
