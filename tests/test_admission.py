@@ -102,7 +102,7 @@ def requests(gateway: Running) -> Callable[[], list[tuple[str, int, str]]]:
 
     def rows() -> list[tuple[str, int, str]]:
         with sqlite3.connect(f"file:{gateway.data / 'headgate.db'}?mode=ro", uri=True) as database:
-            found = database.execute("SELECT outcome, status, error FROM requests ORDER BY rowid").fetchall()
+            found = database.execute("SELECT outcome, status, error FROM records ORDER BY rowid").fetchall()
         database.close()
         return found
 

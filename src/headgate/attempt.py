@@ -129,8 +129,6 @@ class Attempts:
         now = clock.wall()
         number = len(x.attempts) + 1
         row = AttemptRow(
-            id=f"{x.id}.{number}",
-            request_id=x.id,
             number=number,
             at=now,
             provider=site.name,

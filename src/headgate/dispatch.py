@@ -64,9 +64,7 @@ class Dispatch:
         x.trail.note("dispatch", "estimated", target=target.name)
         x.target_edits = ["estimated"]
         prepared.same = True
-        row = AttemptRow(
-            id="", request_id=x.id, number=0, at=x.at, provider="", target="", dialect="", credential="", outcome="done"
-        )
+        row = AttemptRow(number=0, at=x.at, provider="", target="", dialect="", credential="", outcome="done")
         return Served(
             prepared=prepared,
             frames=Frames(Local(body), Unread(), "whole", self.attempts.splitters),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headgate.model.record import Allocation, AttemptRow, Held, Opened, RequestRow
+from headgate.model.record import AttemptRow, Held, Opened, RequestRow
 from headgate.model.usage import Usage
 from headgate.stores.base import KeyRow
 
@@ -29,7 +29,7 @@ def request(id: str = "req_1", **changes: Any) -> RequestRow:
         "status": 200,
         "provider": "openai",
         "target": "gpt-5-mini",
-        "attempts": 1,
+        "attempts": [attempt()],
         "usage": Usage(input=1200, output=300, cache_read=1000, native={"prompt_tokens": 1200}),
         "charge": 12_345,
         "losses": ["seed: not supported"],
@@ -42,10 +42,8 @@ def request(id: str = "req_1", **changes: Any) -> RequestRow:
     return RequestRow(**(fields | changes))
 
 
-def attempt(id: str = "att_1", request_id: str = "req_1", **changes: Any) -> AttemptRow:
+def attempt(**changes: Any) -> AttemptRow:
     fields: dict[str, Any] = {
-        "id": id,
-        "request_id": request_id,
         "number": 1,
         "at": NOON,
         "provider": "openai",
@@ -63,10 +61,6 @@ def attempt(id: str = "att_1", request_id: str = "req_1", **changes: Any) -> Att
         "total_us": 2_100_000,
     }
     return AttemptRow(**(fields | changes))
-
-
-def allocation(attempt_id: str = "att_1", request_id: str = "req_1", amount: int = 12_345) -> Allocation:
-    return Allocation(attempt_id=attempt_id, request_id=request_id, amount=amount)
 
 
 def opened(id: str = "req_1", **changes: Any) -> Opened:

@@ -55,7 +55,7 @@ def make(tmp_path: Path, stores: Stores) -> Iterator[Make]:
 
 
 def whole(n: int) -> list[Record]:
-    return [rows.attempt(f"a{n}", f"r{n}"), rows.request(f"r{n}"), rows.allocation(f"a{n}", f"r{n}")]
+    return [rows.request(f"r{n}")]
 
 
 def until(true: Callable[[], object]) -> None:
@@ -95,7 +95,7 @@ def test_records_are_in_the_ledger_within_a_second(make: Make, stores: Stores) -
     assert time.monotonic() - began < 1.0
     told = stores.ledger.request("r1")
     assert told is not None
-    assert told["charge"] == 12_345 and told["allocations"] == [{"attempt_id": "a1", "amount": 12_345}]
+    assert told["charge"] == 12_345
     until(lambda: spool.state().unfed == 0)
     assert spool.state().lag == 0.0
 
@@ -227,7 +227,7 @@ spool.start()
 while spool._feeder._absent: time.sleep(0.005)
 for n in range(300):
     spool.append([rows.opened(f"r{n}")])
-    spool.append([rows.attempt(f"a{n}", f"r{n}"), rows.request(f"r{n}")])
+    spool.append([rows.request(f"r{n}")])
 print(spool._feeder._child.pid, flush=True)
 time.sleep(60)
 """

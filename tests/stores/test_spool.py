@@ -18,7 +18,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from headgate.errors import Unavailable
-from headgate.model.record import AttemptRow, Record, RequestRow
+from headgate.model.record import Held, Opened, Record, RequestRow
 from headgate.model.usage import Usage
 from headgate.stores import segment
 from headgate.stores.feed import FEEDING
@@ -98,7 +98,7 @@ def die(spool: FileSpool) -> None:
 
 
 def whole(n: int) -> list[Record]:
-    return [rows.attempt(f"a{n}", f"r{n}"), rows.request(f"r{n}"), rows.allocation(f"a{n}", f"r{n}")]
+    return [rows.opened(f"r{n}"), rows.request(f"r{n}"), rows.held(f"o{n}")]
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -447,11 +447,11 @@ def test_a_file_of_another_format_is_left_alone(make: Make, tmp_path: Path) -> N
     """And told once, not at each round."""
     spool = make()
     path = tmp_path / "spool" / "s0-00000001.log"
-    path.write_bytes(b"headgate-spool 2\nsomething newer\n")
+    path.write_bytes(b"headgate-spool 3\nsomething newer\n")
     with capture_logs() as logs:
         for _ in range(3):
             spool.feed()
-    assert path.read_bytes() == b"headgate-spool 2\nsomething newer\n"
+    assert path.read_bytes() == b"headgate-spool 3\nsomething newer\n"
     assert [log["event"] for log in logs if log["log_level"] == "error"] == ["left files of another format alone"]
 
 
@@ -471,48 +471,34 @@ def test_a_request_that_a_crash_cut_off_is_closed(make: Make, ledger: Ledger) ->
     """Failed, with the estimated input charged, everything estimated marked so."""
     recovered(make, [whole(1), [rows.opened("r2")]])
     row = ledger.requests["r2"]
-    assert (row.outcome, row.error, row.status, row.attempts) == ("failed", "gateway_crash", 0, 1)
+    assert (row.outcome, row.error, row.status) == ("failed", "gateway_crash", 0)
     assert (row.charge, row.estimated, row.usage) == (20_000, True, Usage(input=1000, estimated=True))
     assert (row.tenant, row.key_name, row.model, row.provider, row.at) == ("acme", "web", "fast", "openai", rows.NOON)
-    (lost,) = (attempt for attempt in ledger.attempts.values() if attempt.request_id == "r2")
+    (lost,) = row.attempts
     assert (lost.number, lost.outcome, lost.cost, lost.estimated) == (1, "failed", 20_000, True)
     assert lost.price == "openai/gpt-5-mini" and lost.credential == "main"
-    assert ledger.allocations[lost.id, "r2"].amount == 20_000
     assert ledger.requests["r1"] == rows.request("r1")
 
 
 def test_an_unknown_price_stays_unknown(make: Make, ledger: Ledger) -> None:
     recovered(make, [[rows.opened()]], no_price)
     assert ledger.requests["req_1"].charge is None
-    assert [attempt.cost for attempt in ledger.attempts.values()] == [None]
-    assert not ledger.allocations
+    assert [attempt.cost for attempt in ledger.requests["req_1"].attempts] == [None]
 
 
-def test_attempts_that_had_ended_are_counted_as_they_were(make: Make, ledger: Ledger) -> None:
-    """The first attempt failed at no cost, the second was cut off by a guard and billed, the third was under way."""
-    first = rows.attempt("a1", outcome="failed", status=503, usage=None, cost=None)
-    second = rows.attempt("a2", number=2, cost=500)
+def test_of_several_attempts_the_last_is_charged(make: Make, ledger: Ledger) -> None:
+    """Those before it had failed; what they used died with the process. The number tells that there were some."""
     recovered(
         make,
         [
             [rows.opened()],
-            [first],
             [rows.opened(at=rows.NOON + 1)],
-            [second, rows.allocation("a2", amount=500)],
             [rows.opened(at=rows.NOON + 2, provider="anthropic", target="claude")],
         ],
     )
     row = ledger.requests["req_1"]
-    assert (row.attempts, row.charge, row.provider, row.at) == (3, 20_500, "anthropic", rows.NOON)
-    assert sorted(attempt.number for attempt in ledger.attempts.values()) == [1, 2, 3]
-
-
-def test_a_crash_between_the_last_attempt_and_the_request_row(make: Make, ledger: Ledger) -> None:
-    """Nothing was lost: no attempt is invented."""
-    recovered(make, [[rows.opened()], [rows.attempt(cost=700), rows.allocation(amount=700)]])
-    row = ledger.requests["req_1"]
-    assert (row.outcome, row.attempts, row.charge, row.usage) == ("failed", 1, 700, rows.attempt().usage)
-    assert list(ledger.attempts) == ["att_1"]
+    assert (row.charge, row.provider, row.at) == (20_000, "anthropic", rows.NOON)
+    assert [(attempt.number, attempt.target) for attempt in row.attempts] == [(3, "claude")]
 
 
 def test_recovering_twice_gives_the_same_rows(make: Make, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -524,11 +510,11 @@ def test_recovering_twice_gives_the_same_rows(make: Make, ledger: Ledger, monkey
     with monkeypatch.context() as patch, capture_logs():
         patch.setattr(Path, "unlink", lambda path, missing_ok=False: (_ for _ in ()).throw(OSError("gone")))
         spool.feed()
-    first = (dict(ledger.requests), dict(ledger.attempts), dict(ledger.allocations))
-    assert len(first[0]) == 1
+    first = dict(ledger.requests)
+    assert len(first) == 1
     with capture_logs():
         make().feed()
-    assert (ledger.requests, ledger.attempts, ledger.allocations) == first
+    assert ledger.requests == first
 
 
 def test_an_open_request_outlives_its_segment(make: Make, ledger: Ledger, tmp_path: Path) -> None:
@@ -536,7 +522,6 @@ def test_an_open_request_outlives_its_segment(make: Make, ledger: Ledger, tmp_pa
     opened and closed in between not."""
     dead = make()
     dead.append([rows.opened("long")])
-    dead.append([rows.attempt("long_1", "long", outcome="failed", usage=None, cost=None)])
     dead.append([rows.opened("long", at=rows.NOON + 1)])
     for n in range(40):
         dead.append([rows.opened(f"r{n}")])
@@ -553,8 +538,7 @@ def test_an_open_request_outlives_its_segment(make: Make, ledger: Ledger, tmp_pa
         make().feed()
     assert set(ledger.requests) - before == {"long", "late"}
     row = ledger.requests["long"]
-    assert (row.attempts, row.charge, row.at) == (2, 20_000, rows.NOON)
-    assert len(ledger.attempts) == 40 + 1 + 2
+    assert (row.attempts[0].number, row.charge, row.at) == (2, 20_000, rows.NOON)
 
 
 def test_every_moment_of_a_segments_removal_tells_the_same_story(
@@ -564,7 +548,6 @@ def test_every_moment_of_a_segments_removal_tells_the_same_story(
     crash, "closed" never is."""
     for n in range(12):
         ledger.requests.clear()
-        ledger.attempts.clear()
         dead = make()
         dead.append([rows.opened("open")])
         dead.append([rows.opened("closed")])
@@ -624,7 +607,7 @@ spool.start()
 for n in itertools.count():
     spool.append([rows.opened(f"{sys.argv[2]}-{n}")])
     if n % 10:
-        spool.append([rows.attempt(f"a{sys.argv[2]}-{n}", f"{sys.argv[2]}-{n}"), rows.request(f"{sys.argv[2]}-{n}")])
+        spool.append([rows.request(f"{sys.argv[2]}-{n}")])
     print(n, flush=True)
 """
 
@@ -712,16 +695,16 @@ def test_the_recovered_rows_fit_the_database(tmp_path: Path) -> None:
         spool.close()
     told = stores.ledger.request("req_1")
     assert told is not None and told["charge"] == 20_000 and told["estimated"] is True
-    assert told["allocations"] == [{"attempt_id": "req_1.crash1", "amount": 20_000}]
+    assert told["attempts"][0]["cost"] == 20_000
     (line,) = stores.ledger.usage(since=0, until=rows.NOON + 1, group="key")
     assert (line.requests, line.failed, line.estimated, line.charge) == (2, 2, 2, 40_000)
     stores.close()
 
 
 def test_types_of_records_are_told_apart() -> None:
-    records = [*whole(1), rows.opened(), rows.held()]
+    records = whole(1)
     assert segment.unframe(segment.frame(records)[:-1]) == records
-    assert {type(record) for record in records} >= {AttemptRow, RequestRow}
+    assert {type(record) for record in records} == {Opened, RequestRow, Held}
 
 
 def test_a_request_that_ends_within_a_round_costs_one_line_and_one_that_does_not_is_kept(

@@ -65,7 +65,7 @@ class TestSqliteObjects(ObjectsContract):
 def test_everything_is_there_after_a_restart(path: Path) -> None:
     first = open_stores(path)
     first.keys.add(rows.key())
-    first.ledger.write([rows.request(), rows.attempt()])
+    first.ledger.write([rows.request()])
     version = first.keys.version()
     first.close()
     again = open_stores(path)
@@ -119,6 +119,96 @@ def test_an_old_file_is_migrated_and_keeps_its_rows(path: Path, monkeypatch: pyt
     assert second.objects.owner("resp_1") == rows.held()
     assert second.keys.all() == [rows.key()]
     second.close()
+
+
+def test_rows_of_the_first_tables_are_kept_as_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests and attempts that stood in columns are found as the records that they were: by sums, by id, by SQL."""
+    usage, counts = '{"input":7,"output":2}', (7, 2, 0, 0, 0)
+    spent = (
+        "req_1.2",
+        "req_1",
+        2,
+        NOON,
+        "b",
+        "m",
+        "d",
+        "c",
+        "done",
+        200,
+        "",
+        *counts,
+        usage,
+        30,
+        1,
+        "b/m@1",
+        "u",
+        5,
+        6,
+        7,
+    )
+    failed = (
+        "req_1.1",
+        "req_1",
+        1,
+        NOON,
+        "a",
+        "m",
+        "d",
+        "c",
+        "failed",
+        503,
+        "down",
+        *[None] * 6,
+        0,
+        0,
+        None,
+        "",
+        None,
+        None,
+        9,
+    )
+    who = ("req_1", NOON, "acme", "key_1", "web", "d", "generate", "/p", "fast", 1, "done", 200, "", "b", "m", 2)
+    more = (*counts, usage, 30, 1, '["seed"]', "[]", '["model"]', "t" * 32, "agent", 11, 12, 13, "", "")
+    monkeypatch.setattr(connection, "MIGRATIONS", MIGRATIONS[:3])
+    connection.prepare(path)
+    with closing(sqlite3.connect(path)) as old:
+        for table, row in (("attempts", spent), ("attempts", failed), ("requests", (*who, *more))):
+            old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+        old.commit()
+    monkeypatch.undo()
+    stores = open_stores(path)
+    (line,) = stores.ledger.usage(since=0, until=NOON + 1, group="key")
+    assert (line.group, line.requests, line.input, line.charge, line.estimated) == ("web", 1, 7, 30, 1)
+    told = stores.ledger.request("req_1")
+    stores.close()
+    assert told is not None
+    assert (told["stream"], told["losses"], told["edits"], told["usage"]) == (
+        True,
+        ["seed"],
+        ["model"],
+        {"input": 7, "output": 2},
+    )
+    assert [(one["number"], one["cost"], one["error"]) for one in told["attempts"]] == [(1, 0, "down"), (2, 30, "")]
+    with closing(sqlite3.connect(path)) as database:
+        found = database.execute(
+            "SELECT attempts, target, input, cache_write, stream, total_us FROM requests"
+        ).fetchall()
+        assert found == [(2, "m", 7, 0, 1, 12)]
+        found = database.execute(
+            "SELECT number, input, output, cost, price FROM attempts WHERE request_id = 'req_1'"
+        ).fetchall()
+        assert found == [(1, None, None, 0, None), (2, 7, 2, 30, "b/m@1")]
+
+
+def test_sums_read_the_index_alone(stores: Stores) -> None:
+    """A report over a month does not read the records of it."""
+    database = stores.ledger._reader._database
+    seen: list[str] = []
+    database.set_trace_callback(seen.append)
+    stores.ledger.usage(since=0, until=NOON, group="key")
+    database.set_trace_callback(None)
+    (plan, *_) = (row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {seen[-1]}"))
+    assert "COVERING INDEX" in plan
 
 
 def test_a_file_that_is_no_database(path: Path) -> None:
@@ -194,7 +284,7 @@ def test_a_busy_interpreter_does_not_starve_it(stores: Stores) -> None:
     """While another thread computes without a pause, a batch of 512 rows still takes well below a second: each
     statement has to win the interpreter lock back (5 ms at worst), so there must be few of them. One a row would take
     2.5 s."""
-    records = [record for n in range(256) for record in (rows.request(f"r{n}"), rows.attempt(f"a{n}", f"r{n}"))]
+    records = [rows.request(f"r{n}") for n in range(512)]
     stop = threading.Event()
 
     def compute() -> None:
@@ -225,7 +315,7 @@ def test_batches_of_any_size_share_a_few_statements(stores: Stores) -> None:
 
     numbers = iter(range(100_000))
     for size in range(1, 300):
-        ledger_module._REQUESTS.insert(Recording(), [rows.request(f"r{next(numbers)}") for _ in range(size)])  # type: ignore[arg-type]
+        ledger_module._RECORDS.insert(Recording(), [rows.request(f"r{next(numbers)}") for _ in range(size)])  # type: ignore[arg-type]
     assert len(seen) == 8
     (line,) = stores.ledger.usage(since=0, until=NOON + 1, group="tenant")
     assert line.requests == next(numbers) == sum(range(1, 300))

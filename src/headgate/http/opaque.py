@@ -185,8 +185,6 @@ class Opaque:
     async def _relay(self, x: Exchange, site: Site, allow: Allow, call: Call, send: Send) -> None:
         began = clock.mono_ns()
         row = AttemptRow(
-            id=f"{x.id}.1",
-            request_id=x.id,
             number=1,
             at=x.at,
             provider=site.name,

@@ -1,7 +1,8 @@
 """What remains of a call. Rows are append-only and idempotent by id; amounts are nano-dollars (10⁻⁹ USD), None is *unknown*.
 
-One RequestRow a request (the tenant's charge), one AttemptRow an attempt (the provider's bill), Allocations that join them: the
-allocations of an attempt sum to its cost. Times: `at` is seconds since the epoch, durations are microseconds.
+One RequestRow a request (the tenant's charge); in it one AttemptRow an attempt (the provider's bill): an attempt stands in the row of
+the request that pays for it, so the charge is the sum of their costs. Times: `at` is seconds since the epoch, durations are microseconds.
+The rows are kept as they are encoded here: a field is never renamed, and a new one has a default.
 `opened` rows are written before an attempt goes out: after a crash they show what was under way.
 """
 
@@ -39,10 +40,9 @@ class Opened(Struct, kw_only=True, omit_defaults=True, tag="opened", tag_field="
     cause: Cause = ""
 
 
-class AttemptRow(Struct, kw_only=True, omit_defaults=True, tag="attempt", tag_field="row"):
-    id: str
-    request_id: str
+class AttemptRow(Struct, kw_only=True, omit_defaults=True):
     number: int
+    """From 1, in the order of their beginning."""
     at: float
     provider: str
     """The site: the provider's name in this gateway."""
@@ -63,12 +63,6 @@ class AttemptRow(Struct, kw_only=True, omit_defaults=True, tag="attempt", tag_fi
     total_us: int = 0
 
 
-class Allocation(Struct, kw_only=True, omit_defaults=True, tag="allocation", tag_field="row"):
-    attempt_id: str
-    request_id: str
-    amount: int
-
-
 class RequestRow(Struct, kw_only=True, omit_defaults=True, tag="request", tag_field="row"):
     id: str
     at: float
@@ -85,7 +79,7 @@ class RequestRow(Struct, kw_only=True, omit_defaults=True, tag="request", tag_fi
     error: str = ""
     provider: str = ""
     target: str = ""
-    attempts: int = 0
+    attempts: list[AttemptRow] = field(default_factory=list)
     usage: Usage | None = None
     charge: int | None = None
     estimated: bool = False
@@ -112,4 +106,4 @@ class Held(Struct, kw_only=True, omit_defaults=True, tag="held", tag_field="row"
     site: str
 
 
-Record: TypeAlias = Opened | AttemptRow | Allocation | RequestRow | Held
+Record: TypeAlias = Opened | RequestRow | Held

@@ -1,7 +1,7 @@
 """The money and the record: what each attempt cost, what the tenant is charged, and that it is written before the answer ends.
 
 Amounts are nano-dollars, rounded once per attempt. An unknown price is unknown (None), never 0. The charge of a request is the
-sum of its attempts' costs; allocations join them, so that both sides add up.
+sum of its attempts' costs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from headgate.errors import HeadgateError
 from headgate.model.exchange import Exchange
-from headgate.model.record import Allocation, AttemptRow, Held, Record, RequestRow
+from headgate.model.record import AttemptRow, Held, Record, RequestRow
 from headgate.model.usage import Usage
 from headgate.stages.base import Stage
 from headgate.stores.base import Objects, Spool
@@ -32,28 +32,22 @@ class Account(Stage):
     def finish(self, x: Exchange) -> None:
         if x.identity is None or x.dry:
             return  # refused before anybody was known: counted, not rowed
-        records: list[Record] = []
         charge: int | None = 0
         for attempt in x.attempts:
-            self._cost(attempt)
-            records.append(attempt)
-            if attempt.cost is None:
-                charge = None
-            else:
-                records.append(Allocation(attempt_id=attempt.id, request_id=x.id, amount=attempt.cost))
-                charge = None if charge is None else charge + attempt.cost
-        records.append(self._request(x, charge))
+            cost = self._cost(attempt)
+            charge = None if charge is None or cost is None else charge + cost
+        row = self._request(x, charge)
         held = self._held(x)
-        if held is not None:
-            records.append(held)
+        records: tuple[Record, ...] = (row,) if held is None else (row, held)
         self._spool.append(records, ends=x.id)
 
-    def _cost(self, attempt: AttemptRow) -> None:
+    def _cost(self, attempt: AttemptRow) -> int | None:
         usage = attempt.usage
         if usage is None:
             attempt.cost = 0  # nothing was used: refused before an answer
-            return
-        attempt.cost, attempt.price = self._price(attempt.provider, attempt.target, usage, attempt.at)
+        else:
+            attempt.cost, attempt.price = self._price(attempt.provider, attempt.target, usage, attempt.at)
+        return attempt.cost
 
     def _request(self, x: Exchange, charge: int | None) -> RequestRow:
         identity, request, route = x.identity, x.request, x.route
@@ -75,7 +69,7 @@ class Account(Stage):
             error=x.error.code if isinstance(x.error, HeadgateError) else "",
             provider=last.provider if last is not None else "",
             target=last.target if last is not None else "",
-            attempts=len(x.attempts),
+            attempts=x.attempts,
             usage=replace(last.usage, native={}) if last is not None and last.usage is not None else None,
             charge=charge,
             estimated=any(attempt.estimated for attempt in x.attempts),

@@ -10,12 +10,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
+from msgspec.structs import asdict
 
 from headgate.model.identity import Identity
-from headgate.model.record import Held, Opened, Record
+from headgate.model.record import AttemptRow, Held, Opened, Record, RequestRow
 
 
 class KeyRow(Struct, kw_only=True):
@@ -63,9 +64,18 @@ class Ledger(Protocol):
         """Sums by "key", "tenant", "model", "provider" or "day"."""
         ...
 
-    def request(self, identity: str) -> dict[str, object] | None:
-        """One request with its attempts and allocations."""
+    def request(self, identity: str) -> dict[str, Any] | None:
+        """One request with its attempts, as `told` tells it."""
         ...
+
+
+def told(row: RequestRow | AttemptRow) -> dict[str, Any]:
+    """A row for people: every field, null where it is not known."""
+    fields = asdict(row)
+    fields["usage"] = None if row.usage is None else to_builtins(row.usage)
+    if isinstance(row, RequestRow):
+        fields["attempts"] = [told(attempt) for attempt in row.attempts]
+    return fields
 
 
 class UsageLine(Struct, kw_only=True):

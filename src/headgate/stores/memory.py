@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from headgate.errors import BadRequest
-from headgate.model.record import Allocation, AttemptRow, Held, Record, RequestRow
+from headgate.model.record import Held, Record, RequestRow
 
-from .base import KeyRow, Objects, UsageLine
+from .base import KeyRow, Objects, UsageLine, told
 
 
 class MemoryBlobs:
@@ -116,8 +116,6 @@ class MemoryKeys:
 class MemoryLedger:
     def __init__(self) -> None:
         self.requests: dict[str, RequestRow] = {}
-        self.attempts: dict[str, AttemptRow] = {}
-        self.allocations: dict[tuple[str, str], Allocation] = {}
         self.held: dict[str, Held] = {}
 
     def write(self, records: Iterable[Record]) -> None:
@@ -125,10 +123,6 @@ class MemoryLedger:
             match record:
                 case RequestRow():
                     self.requests.setdefault(record.id, record)
-                case AttemptRow():
-                    self.attempts.setdefault(record.id, record)
-                case Allocation():
-                    self.allocations.setdefault((record.attempt_id, record.request_id), record)
                 case Held():
                     self.held.setdefault(record.id, record)
 
@@ -143,26 +137,9 @@ class MemoryLedger:
             _group(None, group)
         return sorted(lines.values(), key=lambda line: (-line.charge, line.group))
 
-    def request(self, identity: str) -> dict[str, object] | None:
+    def request(self, identity: str) -> dict[str, Any] | None:
         row = self.requests.get(identity)
-        if row is None:
-            return None
-        attempts = sorted(
-            (attempt for attempt in self.attempts.values() if attempt.request_id == identity),
-            key=lambda a: (a.number, a.id),
-        )
-        allocations = [
-            {"attempt_id": one.attempt_id, "amount": one.amount}
-            for _, one in sorted(self.allocations.items())
-            if one.request_id == identity
-        ]
-        return {**_told(row), "attempts": [_told(attempt) for attempt in attempts], "allocations": allocations}
-
-
-def _told(row: RequestRow | AttemptRow) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.structs.asdict(row)
-    told["usage"] = None if row.usage is None else msgspec.to_builtins(row.usage)
-    return told
+        return None if row is None else told(row)
 
 
 def _group(row: RequestRow | None, group: str) -> str:

@@ -26,7 +26,7 @@ from headgate.model.record import Record
 
 from . import log
 
-MAGIC = b"headgate-spool 1\n"
+MAGIC = b"headgate-spool 2\n"
 REJECTED = "rejected.log"
 """Lines that cannot be understood or kept, for a person to look at."""
 
@@ -44,9 +44,10 @@ def frame(records: Sequence[Record]) -> bytes:
 def unframe(line: bytes) -> list[Record]:
     """The records of a line without its LF. Raises ValueError for a damaged line, msgspec.ValidationError (also a
     ValueError) for records of another version."""
-    if len(line) < 11 or line[8:9] != b" " or int(line[:8], 16) != crc32(memoryview(line)[9:]):
+    body = line[9:]
+    if len(line) < 11 or line[8:9] != b" " or int(line[:8], 16) != crc32(body):
         raise Damaged(f"line of {len(line)} bytes")
-    return _decode(memoryview(line)[9:])
+    return _decode(body)
 
 
 class Damaged(ValueError):

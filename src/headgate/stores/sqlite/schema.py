@@ -5,11 +5,50 @@ Rules of this file:
   applied.
 - Amounts are INTEGER nano-dollars, times REAL seconds since the epoch, durations INTEGER microseconds; NULL is
   *unknown*.
-- Lists and usage objects are JSON text; counts that are summed have columns of their own.
+- A request is kept as JSON text, as model/record.py encodes it; what is summed or looked for has columns of its own, and
+  sums read one index. Who asks in SQL finds everything in the views `requests` and `attempts`.
 - No STRICT tables: SQLite before 3.37 is still shipped with supported systems.
 """
 
 from __future__ import annotations
+
+_USAGE = ("input", "output", "cache_read", "cache_write", "reasoning")
+_REQUEST = (
+    "id at tenant key_id key_name dialect operation path model stream! outcome status error provider target usage?"
+    " charge estimated! losses? findings? edits? trace_id user_agent first_us total_us upstream_us parent cause"
+)
+_ATTEMPT = (
+    "number at provider target dialect credential outcome status error usage? cost estimated! price"
+    " upstream_request_id headers_us first_us total_us"
+)
+
+
+def _members(columns: str) -> str:
+    """Columns as what json_object takes; "?": JSON already, "!": a truth value."""
+    forms = {"?": "json({0})", "!": "json(CASE WHEN {0} THEN 'true' ELSE 'false' END)"}
+    named = [(column.rstrip("?!"), forms.get(column[-1], "{0}")) for column in columns.split()]
+    return ", ".join(f"'{name}', {form.format(name)}" for name, form in named)
+
+
+def _columns(json: str, members: str) -> str:
+    """Members of a JSON text as columns; NAME=VALUE: what is left out where it has this value."""
+    named = [member.partition("=") for member in members.split()]
+    return ", ".join(
+        f"coalesce(json_extract({json}, '$.{name}'), {default}) AS {name}"
+        if default
+        else f"json_extract({json}, '$.{name}') AS {name}"
+        for name, _, default in named
+    )
+
+
+def _counts(json: str) -> str:
+    """The counts of a usage object, 0 where they are left out; null without one."""
+    return ", ".join(
+        f"CASE WHEN json_type({json}, '$.usage') = 'object' THEN coalesce(json_extract({json}, '$.usage.{name}'), 0) END"
+        f" AS {name}"
+        for name in _USAGE
+    )
+
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -49,5 +88,31 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "ALTER TABLE requests ADD COLUMN parent TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE requests ADD COLUMN cause TEXT NOT NULL DEFAULT ''",
+    ),
+    (
+        """CREATE TABLE records (
+            id TEXT PRIMARY KEY, at REAL NOT NULL, tenant TEXT NOT NULL, key_name TEXT NOT NULL, model TEXT NOT NULL,
+            provider TEXT NOT NULL, outcome TEXT NOT NULL, status INTEGER NOT NULL, error TEXT NOT NULL,
+            cause TEXT NOT NULL, input INTEGER, output INTEGER, cache_read INTEGER, charge INTEGER,
+            estimated INTEGER NOT NULL, record TEXT NOT NULL)""",
+        f"""INSERT INTO records SELECT id, at, tenant, key_name, model, provider, outcome, status, error, cause, input,
+            output, cache_read, charge, estimated, json_object('row', 'request', {_members(_REQUEST)}, 'attempts', (
+                SELECT json_group_array(json(attempt)) FROM (
+                    SELECT json_object({_members(_ATTEMPT)}) AS attempt FROM attempts
+                    WHERE request_id = requests.id ORDER BY number, attempts.id)))
+        FROM requests ORDER BY at""",  # noqa: S608 - constants of this file
+        "DROP TABLE requests",
+        "DROP TABLE attempts",
+        "DROP TABLE allocations",
+        """CREATE INDEX records_summed ON records (at, tenant, key_name, model, provider, outcome, cause, input, output,
+            cache_read, charge, estimated)""",
+        f"""CREATE VIEW requests AS SELECT id, at, tenant, key_name, model, provider, outcome, status, error, cause, charge,
+            estimated, coalesce(json_array_length(record, '$.attempts'), 0) AS attempts, {_counts("record")},
+            {_columns("record", "key_id dialect operation path stream target='' usage losses='[]' findings='[]' edits='[]'")},
+            {_columns("record", "trace_id='' user_agent='' first_us total_us=0 upstream_us=0 parent=''")} FROM records""",  # noqa: S608
+        f"""CREATE VIEW attempts AS SELECT records.id AS request_id, {_counts("value")},
+            {_columns("value", "number at provider target dialect credential outcome status=0 error='' usage cost")},
+            {_columns("value", "estimated=0 price upstream_request_id='' headers_us first_us total_us=0")}
+        FROM records, json_each(record, '$.attempts')""",  # noqa: S608
     ),
 )
