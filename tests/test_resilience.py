@@ -68,6 +68,12 @@ def gateway(tmp_path: Path, script: Upstream) -> Iterator[Running]:
         "joined": {"targets": ["up_chat/a", "going/b"], "midstream": "continue"},
         "raced": {"targets": targets, "hedge": {"after": "200ms", "share": 1.0}},
         "drafted": {"targets": targets, "cascade": {"min_length": 10}},
+        "floored": {
+            "targets": ["up_chat/a", "going/b"],
+            "midstream": "continue",
+            "min_rate": {"tokens": 1000, "window": "200ms"},
+        },
+        "careful": {"targets": targets, "cascade": {}, "min_rate": {"tokens": 1000, "window": "200ms"}},
         "fleet": {
             "targets": [*targets, "demo/fault-500"],
             "strategy": "round_robin",
@@ -246,3 +252,18 @@ def test_a_target_far_worse_than_the_others_is_asked_last_and_that_is_told(gatew
         "model": "fleet",
     }
     assert b'headgate_ejections_total{target="demo/fault-500"} 1.0' in ask(gateway, "GET", "/metrics").body
+
+
+@pytest.mark.parametrize("model", ["floored", "careful"])
+def test_a_stream_that_trickles_has_failed(gateway: Running, script: Upstream, model: str) -> None:
+    """Shown already, another target goes on behind its text; not shown yet (a draft), another one answers in its place."""
+    trickle = stream("one ", *["a "] * 50)
+    trickle.pause = 0.05
+    whole = "word " * 300
+    script.script(trickle, stream(whole))
+    answer = ask(gateway, "POST", PATH, question(model, stream=True))
+    said = shown(answer.body)
+    assert said.endswith(whole)
+    assert said.startswith("one a ") is (model == "floored")
+    assert said.count("a ") < 30, "it was not heard to its end"
+    assert outcomes(gateway, answer.headers["x-request-id"]) == [("a", "failed", "too_slow"), ("b", "done", "")]

@@ -33,7 +33,9 @@ from headgate.model.events import Event, Failed, Finished, Frame, PartDelta
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Opened, Outcome
 from headgate.net import Headers, Open, header
+from headgate.pace import Paced
 from headgate.prepare import Prepare, Prepared
+from headgate.routing.policy import RateTerms
 from headgate.routing.standing import Lease
 from headgate.stores.base import Spool
 from headgate.upstream import Frames, Splitters, Unread, attempt, refused
@@ -60,13 +62,15 @@ class Served(Struct, kw_only=True):
 class Terms(Struct, frozen=True, kw_only=True):
     """`whole`: commit to the complete answer only. `last(error)`: after this failure nobody else would be asked (in the same dialect,
     the provider's own words about it are then the answer). `filtered`: a content filter's stop is a failure, another target takes those.
-    `limits`: what the answer says of its rate limit is compared. `until`: monotonic seconds by which the answer must have begun."""
+    `limits`: what the answer says of its rate limit is compared. `until`: monotonic seconds by which the answer must have begun.
+    `rate`: what it must keep up from its first content on."""
 
     whole: bool = False
     last: Callable[[UpstreamError], bool]
     filtered: bool = False
     limits: bool = False
     until: float | None = None
+    rate: RateTerms | None = None
 
 
 class Attempts:
@@ -247,6 +251,8 @@ async def _peek(made: Attempt, terms: Terms) -> list[Frame]:
             meter.observe(frame.events)
             size += len(frame.raw)
             content = content or has_content(frame.events if meter.failed is None else _of_parts(frame.events))
+        if terms.rate is not None and content and not frames.whole and type(frames.response) is not Paced:
+            frames.response = Paced(frames.response, meter, terms.rate)
         if meter.failed is not None and not content:
             told = _told(frames, made.prepared.dialect, meter.failed, held[-1])
             if made.prepared.same and made.streams and terms.last(told):

@@ -174,6 +174,7 @@ class Run:
             filtered=any(other.purpose == "filter" for other in self.route.targets),
             limits=self.policy.strategy.limits,
             until=self._until,
+            rate=self.policy.min_rate,
         )
 
     def _more(self, target: RouteTarget, error: UpstreamError) -> bool:

@@ -17,11 +17,11 @@ BYTES_A_TOKEN = 3
 
 
 class Meter:
-    __slots__ = ("_input", "_letters", "complete", "failed", "model", "started_id", "usage")
+    __slots__ = ("_input", "complete", "failed", "letters", "model", "started_id", "usage")
 
     def __init__(self, body_bytes: int) -> None:
         self._input = body_bytes
-        self._letters = 0
+        self.letters = 0
         self.usage: Usage | None = None
         self.started_id = ""
         self.model = ""
@@ -32,7 +32,7 @@ class Meter:
         for event in events:
             kind = type(event)
             if kind is PartDelta:
-                self._letters += len(event.text)  # type: ignore[union-attr]
+                self.letters += len(event.text)  # type: ignore[union-attr]
             elif kind is UsageSeen:
                 self.usage = event.usage  # type: ignore[union-attr]
             elif kind is Started:
@@ -49,7 +49,7 @@ class Meter:
         seen = self.usage
         if ended and seen is not None:
             return seen
-        output = -(-self._letters // BYTES_A_TOKEN)
+        output = -(-self.letters // BYTES_A_TOKEN)
         if seen is None:
             return Usage(input=estimate_tokens(self._input), output=output, estimated=True)
         return replace(seen, output=max(seen.output, output), estimated=True)

@@ -31,7 +31,7 @@ from headgate.providers.site import SiteConfig, build, discover
 from headgate.routing import balance
 from headgate.routing.breaker import BreakerTerms
 from headgate.routing.eject import EjectTerms
-from headgate.routing.policy import DraftCheck, HedgeTerms, Policy, Share
+from headgate.routing.policy import DraftCheck, HedgeTerms, Policy, RateTerms, Share
 from headgate.routing.retry import RetryTerms
 
 if TYPE_CHECKING:
@@ -264,6 +264,7 @@ def _policy(config: schema.Config, model: routes.Model) -> Policy:
         midstream=model.midstream,
         check=DraftCheck(**asdict(check)) if check is not None else None,
         shadow=Share(use=model.shadow.use, percent=model.shadow.percent) if model.shadow is not None else None,
+        min_rate=RateTerms(**asdict(model.min_rate)) if model.min_rate is not None else None,
         timeout=model.timeout,
     )
 

@@ -86,6 +86,15 @@ class Hedge(Section, frozen=True, kw_only=True):
     share: Annotated[Share, "The largest share of requests that may start a second attempt."] = 0.05
 
 
+class MinRate(Section, frozen=True, kw_only=True):
+    """A number stands for the tokens alone."""
+
+    shorthand: ClassVar[str | None] = "tokens"
+
+    tokens: Annotated[float, Meta(ge=0.001, le=1_000_000.0), "Tokens a second, estimated by the length of their text."]
+    window: Annotated[Seconds, "Over how long; time in which the caller does not read does not count."] = 10.0
+
+
 class Sticky(Section, frozen=True, kw_only=True):
     by: Annotated[
         Literal["session", "prompt"],
@@ -179,6 +188,10 @@ class Model(Section, frozen=True, kw_only=True):
         "When an answer breaks off: say so; ask another target if nothing was shown yet; or have one that can go on from the"
         " text so far.",
     ] = "restart"
+    min_rate: Annotated[
+        MinRate | None,
+        "What a stream must bring from its first content on; one that trickles has failed, as one that breaks off.",
+    ] = None
     timeout: Annotated[Seconds | None, "All attempts and pauses until the answer begins."] = None
     strict: Annotated[bool, "Refuse a request that cannot be carried to the target without loss."] = False
     answer_model: Annotated[

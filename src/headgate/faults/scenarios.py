@@ -147,6 +147,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     dialect: str = CHAT
     speaks: str = CHAT
     expected: Expected
+    floor: float = 0.0
+    """Tokens a second that the answer must bring (0: any rate will do)."""
 
     @property
     def faulty(self) -> str:
@@ -231,6 +233,15 @@ def _named(fault: str, alone: bool, stream: bool, dialect: str = CHAT, speaks: s
     )
 
 
+_TOO_SLOW = Expected(effect="midway", codes=_codes("too_slow"), forms=(True,))
+
+
+def _below_the_floor(alone: bool) -> Scenario:
+    """A trickle where more is asked: what is no fault else breaks off."""
+    known = _named("trickle", alone, True)
+    return replace(known, name=f"{known.name}.floor", expected=_TOO_SLOW, floor=10_000.0)
+
+
 _IN_EVERY_DIALECT = (
     "healthy",
     "cut-chunked",
@@ -258,7 +269,8 @@ def _all() -> tuple[Scenario, ...]:
     over = [_named(fault, False, True, CHAT, other) for other in _OTHERS for fault in ("healthy", "cut-chunked")]
     quota = [_named("progress-then-quota", alone, True, RESPONSES, RESPONSES) for alone in (False, True)]
     quota.append(_named("progress-then-quota", False, True, CHAT, RESPONSES))
-    return (*chat, *others, *whole, *crossed, *over, *quota)
+    slow = [_below_the_floor(alone) for alone in (False, True)]
+    return (*chat, *others, *whole, *crossed, *over, *quota, *slow)
 
 
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _all()}
@@ -286,7 +298,11 @@ def sites(provider: Provider, deadlines: Deadlines) -> dict[str, dict[str, Any]]
 
 def models(scenarios: Iterable[Scenario]) -> dict[str, dict[str, Any]]:
     """The `models` section for these scenarios."""
-    return {scenario.name: {"targets": targets(scenario)} for scenario in scenarios}
+    return {
+        scenario.name: {"targets": targets(scenario)}
+        | ({"min_rate": {"tokens": scenario.floor, "window": "100ms"}} if scenario.floor else {})
+        for scenario in scenarios
+    }
 
 
 def targets(scenario: Scenario) -> list[str]:

@@ -24,6 +24,13 @@ class HedgeTerms(Struct, frozen=True, kw_only=True):
     share: float = 0.05
 
 
+class RateTerms(Struct, frozen=True, kw_only=True):
+    """Tokens a second that a stream must bring, over each `window` seconds from its first content on."""
+
+    tokens: float
+    window: float = 10.0
+
+
 class DraftCheck(Struct, frozen=True, kw_only=True):
     """What a cascade's draft must be to become the answer."""
 
@@ -48,5 +55,6 @@ class Policy(Struct, frozen=True, kw_only=True):
     midstream: Midstream = "restart"
     check: DraftCheck | None = None
     shadow: Share | None = None
+    min_rate: RateTerms | None = None
     timeout: float | None = None
     """Seconds for all attempts and pauses until the answer begins."""

@@ -55,6 +55,7 @@ RETRY_SAME: dict[int | str, Again] = {
     "connection_refused": Again(True, "nothing listened; it may be restarting"),
     "connect_timeout": Again(True, "no connection in time; another may meet a live machine"),
     "upstream_timeout": Again(True, "no answer in time"),
+    "too_slow": Again(True, "it trickled; another machine may not"),
     "upstream_truncated": Again(True, "the answer broke off"),
     "upstream_malformed": Again(True, "the answer was garbled"),
     "upstream_empty": Again(True, "the answer said nothing"),
