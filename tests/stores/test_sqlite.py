@@ -198,6 +198,10 @@ def test_rows_of_the_first_tables_are_kept_as_records(path: Path, monkeypatch: p
             "SELECT number, input, output, cost, price FROM attempts WHERE request_id = 'req_1'"
         ).fetchall()
         assert found == [(1, None, None, 0, None), (2, 7, 2, 30, "b/m@1")]
+        assert database.execute("SELECT * FROM allocations").fetchall() == [
+            ("req_1.1", "req_1", 0),
+            ("req_1.2", "req_1", 30),
+        ]
 
 
 def test_sums_read_the_index_alone(stores: Stores) -> None:

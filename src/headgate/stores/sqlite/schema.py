@@ -6,7 +6,8 @@ Rules of this file:
 - Amounts are INTEGER nano-dollars, times REAL seconds since the epoch, durations INTEGER microseconds; NULL is
   *unknown*.
 - A request is kept as JSON text, as model/record.py encodes it; what is summed or looked for has columns of its own, and
-  sums read one index. Who asks in SQL finds everything in the views `requests` and `attempts`.
+  sums read one index. Who asks in SQL finds everything in the views `requests`, `attempts` and `allocations` (whose
+  request pays how much of which attempt).
 - No STRICT tables: SQLite before 3.37 is still shipped with supported systems.
 """
 
@@ -110,9 +111,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             estimated, coalesce(json_array_length(record, '$.attempts'), 0) AS attempts, {_counts("record")},
             {_columns("record", "key_id dialect operation path stream target='' usage losses='[]' findings='[]' edits='[]'")},
             {_columns("record", "trace_id='' user_agent='' first_us total_us=0 upstream_us=0 parent=''")} FROM records""",  # noqa: S608
-        f"""CREATE VIEW attempts AS SELECT records.id AS request_id, {_counts("value")},
+        f"""CREATE VIEW attempts AS SELECT records.id || '.' || json_extract(value, '$.number') AS id,
+            records.id AS request_id, {_counts("value")},
             {_columns("value", "number at provider target dialect credential outcome status=0 error='' usage cost")},
             {_columns("value", "estimated=0 price upstream_request_id='' headers_us first_us total_us=0")}
         FROM records, json_each(record, '$.attempts')""",  # noqa: S608
+        """CREATE VIEW allocations AS SELECT id AS attempt_id, request_id, cost AS amount FROM attempts
+        WHERE cost IS NOT NULL""",
     ),
 )
