@@ -6,6 +6,7 @@ the size and mixture that people run; whole.out.yaml what it becomes.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -20,11 +21,15 @@ from hypothesis import strategies as st
 from headgate.cli import main
 from headgate.cli.importers import emit
 from headgate.cli.importers.litellm import convert
+from headgate.cli.importers.litellm_routes import STRATEGIES
 from headgate.cli.importers.litellm_upstreams import BARE, UPSTREAMS
 from headgate.config.load import Loaded, parse_config
+from headgate.config.provision import STRATEGIES as OURS
+from headgate.config.provision import plan
 from headgate.config.schema import Config
 from headgate.config.verify import verify
 from headgate.errors import ConfigError
+from headgate.model.route import Route
 from headgate.providers.registry import all_providers
 
 HERE = Path(__file__).parent / "litellm"
@@ -254,3 +259,77 @@ def test_whatever_stands_there_the_output_is_read(
     except ConfigError as error:
         pytest.fail(f"{error}\n{out}")
     assert isinstance(loaded.config, Config)
+
+
+class TestRoutes:
+    """What is converted decides as it did there: the written file is loaded, and explained by the code that serves."""
+
+    MODELS = """
+model_list:
+- {model_name: a, litellm_params: {model: groq/first, api_key: k, order: 1, weight: 3}}
+- {model_name: a, litellm_params: {model: xai/first, api_key: k, order: 1, weight: 1}}
+- {model_name: a, litellm_params: {model: groq/second, api_key: k, order: 2}}
+- {model_name: long, litellm_params: {model: xai/long, api_key: k}}
+- {model_name: other, litellm_params: {model: mistral/m, api_key: k}}
+router_settings:
+  enable_pre_call_checks: true
+  num_retries: 1
+  fallbacks: [{a: [other]}]
+  context_window_fallbacks: [{a: [long]}]
+"""
+
+    def route(self, source: str, name: str, **named: str) -> Route:
+        _, _, text = converted(source)
+        return plan(accepted(text, named).config, named).aliases[name]
+
+    def test_ranks_weights_and_kinds(self) -> None:
+        route = self.route(self.MODELS, "a")
+        assert [(target.name, target.rank, target.weight, target.purpose) for target in route.targets] == [
+            ("groq/first", 0, 3, ""),
+            ("xai/first", 0, 1, ""),
+            ("groq/second", 1, None, ""),
+            ("mistral/m", 2, None, ""),
+            ("xai/long", 0, None, "context"),
+        ]
+        assert route.policy.retry.attempts == 2
+
+    def test_explain_says_the_same(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        source, output, request = tmp_path / "l.yaml", tmp_path / "h.yaml", tmp_path / "r.json"
+        source.write_text(self.MODELS)
+        request.write_text(json.dumps({"model": "a", "messages": [{"role": "user", "content": "hi"}]}))
+        for arguments in (
+            ["import", "litellm", str(source), "-o", str(output)],
+            ["check", str(output)],
+            ["explain", str(request), "-c", str(output), "--json"],
+        ):
+            with pytest.raises(SystemExit) as caught:
+                main(arguments)
+            assert caught.value.code == 0, capsys.readouterr().err
+            out = capsys.readouterr().out
+        told = {f"{target['provider']}/{target['model']}": target for target in json.loads(out)["targets"]}
+        (chosen,) = [name for name, target in told.items() if target["chosen"]]
+        assert chosen in ("groq/first", "xai/first")
+        assert "of 4" in told[chosen]["why"]
+        assert told["groq/second"]["why"] == told["mistral/m"]["why"] == "a fallback"
+        assert "context" in told["xai/long"]["why"]
+
+    def test_keys_that_serve_all_the_same_share_by_weight(self) -> None:
+        several = next(feature for feature in FEATURES if feature["feature"].startswith("several keys"))
+        route = self.route(several["in"], "b", OPENAI_KEY_EAST="e", OPENAI_KEY_WEST="w")
+        assert [(target.name, target.rank, target.weight) for target in route.targets] == [
+            ("groq/x", 0, 2),
+            ("openai/o3", 0, 1),
+            ("openai#west/o3", 0, 3),
+        ]
+
+    @pytest.mark.parametrize("name", STRATEGIES)
+    def test_every_strategy_is_ours(self, name: str) -> None:
+        source = f"""
+model_list:
+- {{model_name: a, litellm_params: {{model: groq/x, api_key: k}}}}
+- {{model_name: a, litellm_params: {{model: xai/x, api_key: k}}}}
+router_settings: {{routing_strategy: {name}}}
+"""
+        route = self.route(source, "a")
+        assert route.policy.strategy == OURS[STRATEGIES[name][0]]
+        assert {target.rank for target in route.targets} == {0}

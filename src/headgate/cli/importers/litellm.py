@@ -1,8 +1,7 @@
 """LiteLLM's proxy config, converted.
 
 Rules of this file:
-- `model_name` becomes a name under `models`, its deployments the targets: by `order`, then the heaviest first; `weight`
-  (else rpm, else tpm) becomes the weight. Fallbacks become further targets of the same name, behind its own.
+- `model_name` becomes a name under `models`, its deployments the targets (litellm_routes.py). What cannot be is told.
 - `os.environ/X` becomes ${X}; what `environment_variables` sets is put in where it is used.
 - LiteLLM serves the models that are listed: `discover` is off, unless a model named "*" asks for all of them.
 """
@@ -10,20 +9,32 @@ Rules of this file:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
-from math import gcd
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from headgate.cli.importers import litellm_guards, litellm_reasons
 from headgate.cli.importers.emit import Plain
+from headgate.cli.importers.litellm_routes import (
+    CHECKS,
+    COOLDOWNS,
+    STRATEGIES,
+    Deployment,
+    Fallbacks,
+    Rank,
+    Terms,
+    breaker,
+    merged,
+    model,
+    ranks,
+    retry,
+)
 from headgate.cli.importers.litellm_sites import Naming, Section, located, renamed, section_of
 from headgate.cli.importers.source import FOR_INFORMATION, Note, View
 from headgate.config.document import Malformed, Map, parse
-from headgate.config.forms import ALIAS, KEY, TARGET
+from headgate.config.forms import ALIAS, KEY, REGION, TARGET
 from headgate.errors import ConfigError
 from headgate.providers.registry import all_providers
 
@@ -36,15 +47,6 @@ _PRICES = {
     "cache_read": "cache_read_input_token_cost",
     "cache_write": "cache_creation_input_token_cost",
 }
-_SHARES = ("weight", "rpm", "tpm")
-
-
-class Deployment(Struct, frozen=True, kw_only=True):
-    target: str
-    order: Decimal
-    shares: tuple[Decimal | None, Decimal | None, Decimal | None]
-    """weight, rpm, tpm"""
-    line: int
 
 
 def convert(data: bytes, file: Path) -> tuple[dict[str, object], list[Note]]:
@@ -72,7 +74,8 @@ class _Conversion:
         self._router = self._root.section("router_settings")
         self._general = self._root.section("general_settings")
         self._naming = Naming()
-        self._groups: dict[str, list[Deployment]] = {}
+        self._found: list[Deployment] = []
+        self._checks = self._router.flag("enable_pre_call_checks") or False
         self._prices: dict[str, dict[str, object]] = {}
         self._discover = False
 
@@ -86,14 +89,17 @@ class _Conversion:
 
     def config(self) -> tuple[dict[str, object], list[Note]]:
         self._deployments()
-        models = {name: self._model(name, deployments) for name, deployments in self._groups.items() if deployments}
-        self._aliases(models)
-        self._fallbacks(models)
+        models = self._models()
+        again = self._retry(models)
+        for written in models.values():
+            if "retry" in written:  # a model's own goes before all of the config's
+                written["retry"] = {**again, **dict(written["retry"])}  # type: ignore[call-overload]
         config: dict[str, object] = {
             "server": self._server(),
             "discover": self._discover,
             "providers": self._naming.sections(),
             "models": models,
+            "retry": again,
             "keys": self._keys(),
             "guards": litellm_guards.guards(self._root),
             "prices": list(self._prices.values()),
@@ -139,20 +145,28 @@ class _Conversion:
         total = self._router.seconds("timeout") or self._lib.seconds("request_timeout")
         first = self._router.seconds("stream_timeout")
         verify = self._lib.flag("ssl_verify")
+        allowed, cooldown, disabled = self._cooldowns()
 
         def with_egress(section: Section, params: View) -> Section:
             timeouts = {"first_token": params.seconds("stream_timeout") or first}
             timeouts["total"] = params.seconds("timeout") or params.seconds("request_timeout") or total
             own = params.raw("ssl_verify") or ""
+            own_break = params.number("cooldown_time")
             path = own if own and own.lower() not in ("true", "false") else None
             return replace(
                 section,
                 timeouts=tuple((key, value) for key, value in timeouts.items() if value),
                 verify=own.lower() != "false" and (bool(own) or verify is not False),
                 ca_file=path,
+                breaker=breaker(allowed, cooldown if own_break is None else own_break, disabled),
             )
 
         return with_egress
+
+    def _cooldowns(self) -> tuple[Decimal | None, Decimal | None, bool]:
+        """Failures that are allowed in a minute, seconds of a break, and whether there are none."""
+        allowed, cooldown = (self._setting(key, differs) for key, differs in COOLDOWNS.items())
+        return allowed, cooldown, self._router.flag("disable_cooldowns") or False
 
     def _deployment(self, name: str, params: View, info: View, egress: Callable[[Section, View], Section]) -> bool:
         """Whether it is converted."""
@@ -168,75 +182,119 @@ class _Conversion:
         if provider.ended and section.base_url is None:
             params.tell("lost", f"{name}: {provider.title} ended its public service on {provider.ended}", "model")
             return False
-        organizations = params.texts("organization") or [""]
-        for organization in organizations:
+        model = renamed(prefix, model, section.base_url is not None)
+        alias, price = self._alias(name, model, params), self._price(model, params, info)
+        for limit in ("rpm", "tpm"):
+            if limit in params:
+                params.tell(*litellm_reasons.PARAMS[limit], limit)
+        deployment = Deployment(
+            alias=alias or "",
+            section=section,
+            model=model,
+            order=params.number("order") or Decimal(0),
+            shares=(params.number("weight"), params.number("rpm"), params.number("tpm")),
+            line=params.line,
+            region=self._region(params),
+            retries=_whole(params.number("num_retries"), params.number("max_retries")),
+            price=price,
+        )
+        if "order" in params and not self._checks:
+            params.tell("advice", "there it counts with enable_pre_call_checks alone, here always", "order")
+        for organization in params.texts("organization") or [""]:
             extra = (("organization", organization),) if organization else ()
-            site = self._naming.name(replace(section, settings=section.settings + extra))
-            target = f"{site}/{renamed(prefix, model, section.base_url is not None)}"
-            self._price(target, params, info)
-            if (alias := self._alias(name, target, params)) is not None:
-                shares = (params.number("weight"), params.number("rpm"), params.number("tpm"))
-                for limit in ("rpm", "tpm"):
-                    if limit in params:
-                        params.tell(*litellm_reasons.PARAMS[limit], limit)
-                order = params.number("order") or Decimal(0)
-                deployment = Deployment(target=target, order=order, shares=shares, line=params.line)
-                self._groups.setdefault(alias, []).append(deployment)
+            one = replace(deployment, section=replace(section, settings=section.settings + extra))
+            self._found.append(one)
         return True
 
-    def _alias(self, name: str, target: str, params: View) -> str | None:
+    def _region(self, params: View) -> str | None:
+        region = params.text("region_name")
+        if region is not None and not re.fullmatch(REGION.pattern, region):
+            params.tell("lost", "is no name of a region here", "region_name")
+            return None
+        return region
+
+    def _alias(self, name: str, model: str, params: View) -> str | None:
         """The name as it can stand under `models`."""
         alias = "-".join(name.split())
         if alias != name:
             params.tell("advice", "a model's name has no spaces: they became -")
         try:
             ALIAS.read(alias)
-            TARGET.read(target)
-            if "*" in target and "*" not in alias:
+            TARGET.read(f"x/{model}")
+            if "*" in model and "*" not in alias:
                 raise ValueError('"*" in the model, but none in the name')
         except ValueError as error:
             params.tell("lost", f"{alias}: {error}")
             return None
         return alias
 
-    def _price(self, target: str, params: View, info: View) -> None:
+    def _price(self, model: str, params: View, info: View) -> dict[str, object] | None:
         given = {field: params.number(key) for field, key in _PRICES.items()}
         given = {field: value if value is not None else info.number(_PRICES[field]) for field, value in given.items()}
         if given["input"] is None and given["output"] is None:
-            return
-        if "*" in target[:-1] or any(value < 0 for value in given.values() if value is not None):
+            return None
+        if "*" in model[:-1] or any(value < 0 for value in given.values() if value is not None):
             params.tell("lost", "this cannot be a price here")
-            return
-        price: dict[str, object] = {"model": target}
+            return None
+        price: dict[str, object] = {}
         for field, value in given.items():
             if value is None and field in ("input", "output"):
                 value = Decimal(0)
             if value is not None:
                 price[field] = Plain(f"{round(value * _MILLION, 9).normalize():f}")
-        self._prices.setdefault(target, price)
+        return price
 
     # models
 
-    def _model(self, name: str, deployments: list[Deployment]) -> dict[str, object]:
-        weighed = list(zip(deployments, _weights(deployments), strict=True))
-        targets: dict[str, object] = {}
-        for deployment, weight in sorted(weighed, key=lambda pair: (pair[0].order, -pair[1])):
-            if weight == 0:
-                said = f"{name}: a deployment without weight is left out"
-                self.notes.append(Note(deployment.line, "model_list", "lost", said))
-            elif deployment.target not in targets:
-                target = deployment.target
-                targets[target] = target if weight == 1 else {"model": target, "weight": weight}
-        orders = [deployment.order for deployment in deployments]
-        if len(targets) > 1 and len(set(orders)) < len(orders):
-            said = f"{name}: its deployments share the load there; here the first is preferred"
-            self.notes.append(Note(deployments[1].line, "model_list", "advice", said))
-        return {"targets": list(targets.values())}
+    def _models(self) -> dict[str, dict[str, object]]:
+        groups: dict[str, list[Deployment]] = {}
+        for one in merged(self._found):
+            target = f"{self._naming.name(one.section)}/{one.model}"
+            if one.price is not None:
+                self._prices.setdefault(target, {"model": target, **one.price})
+            if one.alias:
+                groups.setdefault(one.alias, []).append(one)
+        terms = self._terms()
+        models: dict[str, dict[str, object]] = {}
+        by_name: dict[str, list[Rank]] = {}
+        for name, deployments in groups.items():
+            if found := ranks(name, deployments, self._naming, self.notes):
+                by_name[name] = found
+                models[name] = model(name, found, terms, self.notes, deployments[0].line)
+                self._repeated(models[name], deployments)
+        settings = (self._router, self._lib)
+        fallbacks = Fallbacks(models, by_name, self.notes)
+        fallbacks.read(settings)
+        self._aliases(models)
+        return models
+
+    def _terms(self) -> Terms:
+        named = self._router.raw("routing_strategy") or "simple-shuffle"
+        strategy, differs = STRATEGIES.get(named, ("weighted", ""))
+        if named not in STRATEGIES:
+            self._router.tell(
+                "lost", "there is no such strategy here: the load is shared by weight", "routing_strategy"
+            )
+        elif differs:
+            self._router.tell("advice", differs, "routing_strategy")
+        checks = set(self._router.texts("optional_pre_call_checks"))
+        if checks - CHECKS:
+            self._router.tell("lost", "only `prompt_caching` has a counterpart", "optional_pre_call_checks")
+        return Terms(strategy=strategy, by_prompt="prompt_caching" in checks)
+
+    def _repeated(self, written: dict[str, object], deployments: list[Deployment]) -> None:
+        """How often each of its targets is asked, where all of them say the same."""
+        first, *others = [one.retries for one in deployments]
+        if any(other != first for other in others):
+            said = f"{deployments[0].alias}: its deployments differ in how often they are repeated"
+            self.notes.append(Note(deployments[0].line, "model_list", "lost", said))
+        elif first is not None:
+            written["retry"] = {"attempts": min(first + 1, 10)}
 
     def _aliases(self, models: dict[str, dict[str, object]]) -> None:
         aliases = self._router.section("model_group_alias")
         for name in aliases.names():
-            of = aliases.section(name) if name not in self._texts(aliases) else None
+            of = None if aliases.is_text(name) else aliases.section(name)
             group = of.raw("model") if of else aliases.raw(name)
             if of:
                 of.rest({"hidden": ("lost", "all names that a key may use are listed")})
@@ -246,50 +304,30 @@ class _Conversion:
                 aliases.tell("lost", "names no model that is converted", name)
         aliases.rest({})
 
-    def _texts(self, view: View) -> set[str]:
-        return {name for name in view.names() if view.is_text(name)}
-
-    def _fallbacks(self, models: dict[str, dict[str, object]]) -> None:
-        plain = {name: [_name(target) for target in self._targets(model)] for name, model in models.items()}
-        for settings in (self._router, self._lib):
-            for view in settings.sections("fallbacks"):
-                for name in view.names():
-                    names = [name] if name != "*" else list(models)
-                    self._fall_back(models, plain, names, view.texts(name), view)
-                view.rest({})
-            default = settings.texts("default_fallbacks")
-            self._fall_back(models, plain, list(models), default, settings)
-
-    def _fall_back(
-        self,
-        models: dict[str, dict[str, object]],
-        plain: dict[str, list[str]],
-        names: list[str],
-        fallbacks: list[str],
-        view: View,
-    ) -> None:
-        for name in names:
-            for fallback in fallbacks:
-                if name not in models or fallback not in plain:
-                    view.tell(
-                        "lost", "a fallback from or to a model that is not converted", name if name in view else ""
-                    )
-                    continue
-                targets = self._targets(models[name])
-                known = set(map(_name, targets))
-                targets += [target for target in plain[fallback] if target not in known]
-
-    @staticmethod
-    def _targets(model: dict[str, object]) -> list[object]:
-        targets = model["targets"]
-        assert isinstance(targets, list)
-        return targets
-
     # the rest
 
     def _server(self) -> dict[str, object]:
         size = self._general.number("max_request_size_mb")
-        return {"max_body": f"{int(size * 1024)}KiB"} if size else {}
+        most = self._general.number("global_max_parallel_requests")
+        server: dict[str, object] = {"max_body": f"{int(size * 1024)}KiB"} if size else {}
+        if most is not None and 1 <= most <= 1_000_000:
+            server["max_concurrent"] = int(most)
+            said = "there more are refused, here they wait for a place (`server.queue`)"
+            self._general.tell("advice", said, "global_max_parallel_requests")
+        return server
+
+    def _retry(self, models: dict[str, dict[str, object]]) -> dict[str, object]:
+        said = "there among all deployments of a name; here another target comes first, then `attempts` counts for each"
+        return retry(_whole(self._setting("num_retries", said)), models.values())
+
+    def _setting(self, key: str, differs: str) -> Decimal | None:
+        """A number of the router's, else of the library's. `differs`: what is told of it."""
+        router, lib = self._router.number(key), self._lib.number(key)
+        if router is not None and lib is not None:
+            self._lib.tell("needless", "router_settings goes before", key)
+        if router is not None or lib is not None:
+            (self._router if router is not None else self._lib).tell("advice", differs, key)
+        return router if router is not None else lib
 
     def _keys(self) -> list[dict[str, object]]:
         key = self._general.text("master_key")
@@ -310,24 +348,7 @@ class _Conversion:
         return {"log": log} if log else {}
 
 
-def _weights(deployments: list[Deployment]) -> list[int]:
-    """Small whole numbers in the proportion of the weights, else of the limits, that all of these have; else ones."""
-    for at in range(len(_SHARES)):
-        shares = [deployment.shares[at] for deployment in deployments]
-        known = [share for share in shares if share is not None and share >= 0]
-        if len(known) == len(shares) or (at == 0 and known):
-            return _whole([Decimal(1) if share is None else max(share, Decimal(0)) for share in shares])
-    return [1] * len(deployments)
-
-
-def _whole(shares: Iterable[Decimal]) -> list[int]:
-    whole = [int(share * 1000) for share in shares]
-    largest = max(whole)
-    if largest > 1000 * 1000:
-        whole = [share and max(1, share * 1000 // largest) for share in whole]
-    divisor = gcd(*whole) or 1
-    return [share // divisor for share in whole]
-
-
-def _name(target: object) -> str:
-    return str(target["model"]) if isinstance(target, dict) else str(target)
+def _whole(*numbers: Decimal | None) -> int | None:
+    """The first that is given, as a count."""
+    given = next((number for number in numbers if number is not None), None)
+    return None if given is None else max(0, int(given))

@@ -20,12 +20,14 @@ def _needless(why: str) -> Reason:
     return ("needless", why)
 
 
-_LIMITS = _lost("limits are not kept; a provider's own 429 makes the next target be tried")
+_LIMITS = _lost("requests and tokens are not counted; a provider's own word on its limits is heeded")
+_CONCURRENCY = _lost("how many calls a target takes at once is learned from how it answers")
 _BUDGET = _lost("budgets are not kept")
-_BY_TARGET = _lost("each target of a model is tried once, in order, until the answer begins")
-_COOLDOWN = _lost("a target that failed is tried again with the next request")
-_ORDER = _lost("targets are tried in their order")
-_TAGS = _lost("requests are not routed by tags")
+_BY_KIND = _lost(
+    "one number holds for all failures that may pass (`retry.attempts`); the others are never repeated at a target"
+)
+_FAILS = _lost("failures are not counted by kind: those that speak of the target's health count (`breaker`)")
+_TAGS = _lost("tags do not choose among targets: give a model a rule, `when: '\"free\" in tags'` (docs/routing.md)")
 _ALL_MODELS = _lost("guards are for all models")
 _KEYS_MODELS = _lost("a key's models are its own list, `keys[].models`")
 _LOGGING = _lost("callbacks are not called; there are logs, metrics and the ledger (`headgate usage`)")
@@ -38,10 +40,10 @@ _HEALTH = _needless("providers are not probed; /health/ready tells the gateway's
 _ITS_PROVIDER = _needless("they go to the provider that the path names: /PROVIDER/...")
 
 PARAMS: dict[str, Reason] = _reasons(
-    (_LIMITS, "rpm tpm max_parallel_requests default_api_key_rpm_limit default_api_key_tpm_limit"),
+    (_LIMITS, "rpm tpm default_api_key_rpm_limit default_api_key_tpm_limit"),
+    (_CONCURRENCY, "max_parallel_requests"),
     (_BUDGET, "max_budget budget_duration"),
-    (_BY_TARGET, "max_retries num_retries"),
-    (_COOLDOWN, "cooldown_time allowed_fails"),
+    (_lost("give `breaker` below its provider"), "allowed_fails"),
     (
         _lost("parameters are the client's: no default is put into requests"),
         """temperature max_tokens max_completion_tokens top_p top_k seed stop n user presence_penalty frequency_penalty
@@ -56,7 +58,6 @@ PARAMS: dict[str, Reason] = _reasons(
     ),
     (_TOLD, "drop_params additional_drop_params allowed_openai_params"),
     (_TAGS, "tags tag_regex"),
-    (_lost("targets are not chosen by region"), "region_name"),
     (_lost("there is `demo/chat` to try things with"), "mock_response mock_timeout"),
     (_needless("a provider's own paths are passed through: /PROVIDER/..."), "use_in_pass_through"),
     (_lost("reasoning stays apart from the answer's text"), "merge_reasoning_content_in_choices"),
@@ -110,8 +111,14 @@ SETTINGS: dict[str, Reason] = _reasons(
         _lost("alerts are made of the metrics, by what watches them"),
         "alerting alerting_threshold alerting_args alert_types alert_to_webhook_url spend_report_frequency",
     ),
-    (_BY_TARGET, "num_retries retry_policy model_group_retry_policy retry_after max_fallbacks num_retries_per_request"),
-    (_COOLDOWN, "allowed_fails allowed_fails_policy cooldown_time disable_cooldowns"),
+    (_BY_KIND, "retry_policy model_group_retry_policy"),
+    (
+        _lost("pauses are drawn by chance below `retry.base`; a provider's Retry-After is never cut short"),
+        "retry_after",
+    ),
+    (_lost("a fallback's own fallbacks are not asked"), "max_fallbacks"),
+    (_lost("the config's `retry` holds for all"), "num_retries_per_request"),
+    (_FAILS, "allowed_fails_policy"),
     (
         _needless("one gateway shares nothing with others"),
         "redis_host redis_port redis_password redis_url redis_db redis_ssl cache_kwargs cache_responses",
@@ -123,9 +130,9 @@ SETTINGS: dict[str, Reason] = _reasons(
     (_TOLD, "drop_params modify_params"),
     (
         _LIMITS,
-        """max_parallel_requests global_max_parallel_requests default_max_parallel_requests
-        disable_retry_on_max_parallel_request_limit_error""",
+        "max_parallel_requests disable_retry_on_max_parallel_request_limit_error",
     ),
+    (_CONCURRENCY, "default_max_parallel_requests"),
     (_HEALTH, "background_health_checks health_check_interval health_check_details health_check_concurrency"),
     (
         _SIGN_IN,
@@ -141,11 +148,9 @@ SETTINGS: dict[str, Reason] = _reasons(
         _lost("secrets come by ${VAR} and ${file:path}: let your secret store write those"),
         "key_management_system key_management_settings use_google_kms use_azure_key_vault use_aws_secret_manager",
     ),
-    (_ORDER, "routing_strategy routing_strategy_args optional_pre_call_checks default_priority"),
-    (_lost("a request is not measured beforehand: the provider's refusal is passed on"), "enable_pre_call_checks"),
+    (_lost("times are smoothed, and one request of twenty measures the others anew"), "routing_strategy_args"),
+    (_lost("give keys a `priority`"), "default_priority"),
     (_TAGS, "enable_tag_filtering tag_filtering_match_any"),
-    (_lost("a request too long for one model is not taken to another"), "context_window_fallbacks"),
-    (_lost("a request refused for its content is not taken to another model"), "content_policy_fallbacks"),
     (_lost("only providers' own paths are passed through: /PROVIDER/..."), "pass_through_endpoints"),
     (_needless("`discover` does so"), "infer_model_from_keys check_provider_endpoint"),
     (_lost("a request names its model"), "completion_model default_model"),

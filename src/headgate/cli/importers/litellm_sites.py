@@ -1,7 +1,8 @@
 """LiteLLM's deployments carry key and address each; here they share sections of `providers`: which, and by what name.
 
 Rules of this file:
-- Deployments that agree in kind, key, address and egress share a section.
+- Deployments that agree in kind, key, address, egress and breaker share a section. Those that differ in their key alone, where each
+  key serves all the same, are one section with several keys.
 - A section has the plainest name that is free: its kind, then with what tells it from the others (host, key's
   variable), then with a number. Names depend on the file alone, and on its order.
 - An address is brought to the form that our provider expects: without what it puts behind it itself.
@@ -29,12 +30,15 @@ class Section(Struct, frozen=True, kw_only=True):
     type: str
     label: str
     api_key: str | None = None
+    api_keys: tuple[tuple[str, str, int], ...] = ()
+    """In place of one: (name, key, weight)."""
     base_url: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     timeouts: tuple[tuple[str, str], ...] = ()
     ca_file: str | None = None
     verify: bool = True
+    breaker: tuple[tuple[str, object], ...] = ()
 
 
 class Naming:
@@ -57,8 +61,7 @@ def _candidates(section: Section) -> Iterator[str]:
     host = _host(section.base_url)
     base = section.label or (host if host[:1].isalpha() and host != "localhost" else "openai-compatible")
     yield base
-    words = re.findall(r"[a-z0-9]+", (section.api_key or "").lower()) if (section.api_key or "")[:2] == "${" else []
-    rest = "-".join(word for word in words if word not in _KEY_WORDS and word not in base)
+    rest = _of_key(section.api_key or "", base)
     for more in (host, rest):
         if more and more != base:
             yield f"{base}-{more}"
@@ -66,6 +69,21 @@ def _candidates(section: Section) -> Iterator[str]:
     while True:
         yield f"{base}-{number}"
         number += 1
+
+
+def _of_key(key: str, base: str) -> str:
+    """What the name of a key's variable says beside the provider's."""
+    words = re.findall(r"[a-z0-9]+", key.lower()) if key.startswith("${") else []
+    return "-".join(word for word in words if word not in _KEY_WORDS and word not in base)
+
+
+def key_names(keys: list[str], provider: str) -> list[str]:
+    """A name for each key of one provider, no two alike."""
+    names: list[str] = []
+    for number, key in enumerate(keys, 1):
+        name = _of_key(key, provider)
+        names.append(name if name and name not in names else f"key-{number}")
+    return names
 
 
 def _host(url: str | None) -> str:
@@ -80,13 +98,18 @@ def _written(name: str, section: Section) -> dict[str, object]:
         "type": section.type if section.type != name else None,
         "base_url": section.base_url,
         "api_key": section.api_key,
+        "api_keys": [
+            {"name": name, "api_key": key, **({"weight": weight} if weight != 1 else {})}
+            for name, key, weight in section.api_keys
+        ],
         "settings": dict(section.settings),
         "headers": dict(section.headers),
         "ca_file": section.ca_file,
         "verify": None if section.verify else False,
         "timeouts": dict(section.timeouts),
+        "breaker": dict(section.breaker),
     }
-    return {key: value for key, value in given.items() if value not in (None, {})}
+    return {key: value for key, value in given.items() if value not in (None, {}, [])}
 
 
 # models and addresses
