@@ -35,6 +35,27 @@ def told(models: str, rest: str = "") -> tuple[list[str], list[str]]:
     ("models", "error"),
     [
         (
+            model("a", "strategy: cheapest", targets="[{model: demo/m, weight: 3}, demo/n]"),
+            "h.yaml:4:39: models.a.targets[0].weight: the strategy `cheapest` knows no weights"
+            " (leave it out, or take one of least_busy, weighted)",
+        ),
+        (model("a", "strategy: order", targets="[{model: demo/m, weight: 3}]"), "`order` knows no weights"),
+        (
+            model("a", "retry: {attempts: 5, most: 2}"),
+            "h.yaml:5:23: models.a.retry.attempts: one target is asked 5 times, and all of them together 2 times"
+            " (raise `most`, or lower `attempts`)",
+        ),
+        (
+            model("a", "fallbacks: [demo/n, dmeo/n]"),
+            'h.yaml:5:25: models.a.fallbacks[1]: no provider "dmeo" is configured (did you mean "demo"?)',
+        ),
+        (model("a", "on_context: [nowhere/n]"), 'models.a.on_context[0]: no provider "nowhere"'),
+        (model("a", "on_filter: [{model: nowhere/n}]"), 'models.a.on_filter[0]: no provider "nowhere"'),
+        (
+            model("a", "deprecated: {sunset: 2027-01-01, successor: nowhere/n}"),
+            'models.a.deprecated.successor: no provider "nowhere"',
+        ),
+        (
             model("a", 'rules: [{when: "true", use: nobody}]'),
             'h.yaml:5:33: models.a.rules[0].use: "nobody" is no model that this gateway offers'
             ' (name a model of this config, or "provider/model")',

@@ -123,10 +123,11 @@ def parse_config(data: bytes, file: Path, environment: Mapping[str, str]) -> Loa
 
 def _stars(loaded: Loaded) -> Iterator[ConfigError]:
     for name, model in loaded.config.models.items():
-        for index, target in enumerate(model.targets):
+        for place, target in model.named():
             if "*" in target.model and not name.endswith("*"):
-                path = f"models.{name}.targets[{index}]"
-                yield loaded.error(path, f'"*" stands for nothing, as `{name}` has none', "name a model")
+                yield loaded.error(
+                    f"models.{name}.{place}", f'"*" stands for nothing, as `{name}` has none', "name a model"
+                )
 
 
 def _filled(config: Config, given: Mapping[str, Mark], environment: Mapping[str, str]) -> Config:

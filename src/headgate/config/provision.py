@@ -155,11 +155,11 @@ def _aliases(
 ) -> dict[str, Route]:
     aliases: dict[str, Route] = {}
     for name, model in config.models.items():
-        for path, target in _named(name, model):
+        for path, target in model.named():
             if target.provider not in sites or "#" in target.provider:
                 raise ConfigError(
                     f"no provider {target.provider!r} is configured",
-                    where=path,
+                    where=f"models.{name}.{path}",
                     hint=f"configured: {', '.join(site for site in sites if '#' not in site)}",
                 )
         aliases[name] = Route(
@@ -176,16 +176,6 @@ def _aliases(
 
 
 TYPED: tuple[tuple[str, Purpose], ...] = (("on_context", "context"), ("on_filter", "filter"))
-
-
-def _named(name: str, model: routes.Model) -> list[tuple[str, routes.Target]]:
-    """Every target of a model, with its place in the config."""
-    found = []
-    for field in ("targets", "fallbacks", *(field for field, _ in TYPED)):
-        found += [(f"models.{name}.{field}[{number}]", t) for number, t in enumerate(getattr(model, field))]
-    if model.deprecated is not None and model.deprecated.successor is not None:
-        found.append((f"models.{name}.deprecated.successor", routes.Target(model=model.deprecated.successor)))
-    return found
 
 
 def _all_targets(
@@ -232,7 +222,6 @@ def _targets(
                     rank=own,
                     purpose=purpose,
                     region=target.region or (section.region if section is not None else None) or "",
-                    tags=frozenset(target.tags),
                     abilities=Abilities(**asdict(target.abilities)) if target.abilities is not None else None,
                 )
             )

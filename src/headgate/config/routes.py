@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
@@ -40,6 +41,7 @@ class Target(Section, frozen=True, kw_only=True):
     """A text stands for the model alone."""
 
     shorthand: ClassVar[str | None] = "model"
+    unique: ClassVar[tuple[str, ...]] = ("model",)
 
     model: Annotated[TargetName, 'Provider and model, parted by "/". "*" stands for what it does in the name.']
     weight: Annotated[
@@ -48,7 +50,6 @@ class Target(Section, frozen=True, kw_only=True):
         "Its share of the requests that begin with a target that has one; without weights the order decides.",
     ] = None
     region: Annotated[Region | None, "Where it computes; its provider's `region` where it is not given."] = None
-    tags: Annotated[tuple[Name, ...], "Words that conditions can ask for."] = ()
     abilities: Annotated[Abilities | None, "What it can do."] = None
 
     @property
@@ -198,3 +199,11 @@ class Model(Section, frozen=True, kw_only=True):
         Literal["provider", "alias"], "Which name the answer shows: the provider's own, or this one."
     ] = "provider"
     dialect: Annotated[DialectName | None, "Speak this dialect with the targets."] = None
+
+    def named(self) -> Iterator[tuple[str, Target]]:
+        """Every target, with its place below the model."""
+        for field in ("targets", "fallbacks", "on_context", "on_filter"):
+            for number, target in enumerate(getattr(self, field)):
+                yield f"{field}[{number}]", target
+        if self.deprecated is not None and self.deprecated.successor is not None:
+            yield "deprecated.successor", Target(model=self.deprecated.successor)

@@ -1,5 +1,5 @@
-"""What is wrong with the models that a config names in rules, canaries, tiers and shadows, and with its regions: judged on the config
-alone.
+"""What is wrong with the models that a config names in rules, canaries, tiers and shadows, with its regions, and with what a model says
+of weights and repeats: judged on the config alone.
 
 Rules of this file:
 - A fault is (path, message, hint): `headgate check` tells all of them with their places, provisioning refuses the first.
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from headgate.config.routes import Model
+from headgate.config.routes import Model, Retry
 from headgate.config.schema import Config
 from headgate.model.route import HOPS
 
@@ -28,8 +28,12 @@ def faults(config: Config) -> Iterator[Fault]:
     for name, model in config.models.items():
         yield from _rules(f"models.{name}", model)
         yield from _tiers(f"models.{name}", model)
+        yield from _weights(f"models.{name}", model)
+        if model.retry is not None:
+            yield from _retry(f"models.{name}.retry", model.retry)
         if model.shadow is not None and alias_of(config, model.shadow.use) == name:
             yield Fault(f"models.{name}.shadow.use", "it would be its own shadow", "name another model")
+    yield from _retry("retry", config.retry)
     yield from _chains(config)
     for index, key in enumerate(config.keys):
         tenant = config.tenants.get(key.tenant)
@@ -116,6 +120,26 @@ def _tiers(path: str, model: Model) -> Iterator[Fault]:
                 f"{tier.up_to:g} is not more than the {before.up_to:g} of the tier before: it would get nothing",
                 "order the tiers by `up_to`, the simplest first",
             )
+
+
+WEIGHED = frozenset(("weighted", "least_busy"))
+"""Strategies that obey weights."""
+
+
+def _weights(path: str, model: Model) -> Iterator[Fault]:
+    if model.strategy in WEIGHED or (model.sticky is not None and model.sticky.by == "session"):
+        return
+    for index, target in enumerate(model.targets):
+        if target.weight is not None:
+            where = f"{path}.targets[{index}]"
+            hint = f"leave it out, or take one of {', '.join(sorted(WEIGHED))}"
+            yield Fault(f"{where}.weight", f"the strategy `{model.strategy}` knows no weights", hint)
+
+
+def _retry(path: str, retry: Retry) -> Iterator[Fault]:
+    if retry.attempts > retry.most:
+        said = f"one target is asked {retry.attempts} times, and all of them together {retry.most} times"
+        yield Fault(f"{path}.attempts", said, "raise `most`, or lower `attempts`")
 
 
 def _chains(config: Config) -> Iterator[Fault]:

@@ -82,8 +82,8 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
 
 def _targets(loaded: Loaded, sites: Mapping[str, Site]) -> Iterator[ConfigError]:
     for name, model in loaded.config.models.items():
-        for index, target in enumerate(model.targets):
-            path = f"models.{name}.targets[{index}]"
+        for place, target in model.named():
+            path = f"models.{name}.{place}"
             site = sites.get(target.provider)
             if site is None:
                 if target.provider not in loaded.config.providers:  # else it is told already why there is none

@@ -33,7 +33,6 @@ class RouteTarget(Struct, frozen=True, kw_only=True):
     purpose: Purpose = ""
     """A typed fallback: it serves only after a failure of this kind (context window exceeded, content filter, model gone)."""
     region: str = ""
-    tags: frozenset[str] = frozenset()
     abilities: Abilities | None = None
     """What the config says it can do, before what the catalog says."""
 

@@ -93,7 +93,9 @@ class _Conversion:
         again = self._retry(models)
         for written in models.values():
             if "retry" in written:  # a model's own goes before all of the config's
-                written["retry"] = {**again, **dict(written["retry"])}  # type: ignore[call-overload]
+                own = written["retry"]
+                assert isinstance(own, int)
+                written["retry"] = {**again, **retry(own, [written])}
         config: dict[str, object] = {
             "server": self._server(),
             "discover": self._discover,
@@ -283,13 +285,13 @@ class _Conversion:
         return Terms(strategy=strategy, by_prompt="prompt_caching" in checks)
 
     def _repeated(self, written: dict[str, object], deployments: list[Deployment]) -> None:
-        """How often each of its targets is asked, where all of them say the same."""
+        """How often each of its targets is asked again, where all of them say the same."""
         first, *others = [one.retries for one in deployments]
         if any(other != first for other in others):
             said = f"{deployments[0].alias}: its deployments differ in how often they are repeated"
             self.notes.append(Note(deployments[0].line, "model_list", "lost", said))
         elif first is not None:
-            written["retry"] = {"attempts": min(first + 1, 10)}
+            written["retry"] = first
 
     def _aliases(self, models: dict[str, dict[str, object]]) -> None:
         aliases = self._router.section("model_group_alias")
