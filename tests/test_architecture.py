@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "attempt": VALUES | {"pace", "dialects", "routing", "stores.base", "net", "upstream", "meter", "prepare"},
     "dispatch": VALUES | {"tasks", "dialects", "routing", "upstream", "meter", "prepare", "attempt", "cascade"},
     "cascade": VALUES | {"routing"},
+    "judge": VALUES | {"tasks", "dialects.base", "routing", "cascade", "children", "net"},
     "answer": VALUES | {"dialects", "attempt"},
     "joint": VALUES,
     "pipeline": VALUES | {"tasks", "stages.base", "dialects", "dispatch", "attempt", "answer", "joint", "net"},

@@ -16,7 +16,7 @@ import msgspec
 
 from headgate import clock, tasks
 from headgate.attempt import Attempt, Attempts, Served, Terms, too_late
-from headgate.cascade import judge
+from headgate.cascade import Check, Judge
 from headgate.dialects.undo import Undo
 from headgate.errors import BadRequest, HeadgateError, Limited, Unavailable, UpstreamError, UpstreamTimeout
 from headgate.meter import Free, estimate_tokens
@@ -34,9 +34,12 @@ QUEUE_SECONDS = 10.0
 
 
 class Dispatch:
-    def __init__(self, *, attempts: Attempts, known: Knowledge) -> None:
+    """`judge` is asked of drafts where a route says so; judges themselves are dispatched without."""
+
+    def __init__(self, *, attempts: Attempts, known: Knowledge, judge: Judge | None = None) -> None:
         self.attempts = attempts
         self.known = known
+        self.judge = judge
 
     @property
     def prepare(self) -> Prepare:
@@ -122,7 +125,7 @@ class Run:
             if lease is None:
                 continue
             made = await self._tried(prepared, lease) if self._hedge() is None else await self._raced(prepared, lease)
-            if made is not None and self._will_do(made):
+            if made is not None and await self._will_do(made):
                 return self._served(made)
 
     async def again(self, error: UpstreamError, so_far: str) -> Served:
@@ -188,12 +191,19 @@ class Run:
             self.tried.append(Try(prepared.target, error))
             return None
 
-    def _will_do(self, made: Attempt) -> bool:
+    async def _will_do(self, made: Attempt) -> bool:
         """A cascade's draft is judged, if somebody better is left to ask."""
         target = made.prepared.target
         if self.policy.check is None or not self._more(target, DraftRejected("")):
             return True
-        why = judge(made.held, self.policy.check)
+        check = Check(terms=self.policy.check, judge=self._dispatch.judge, left=self._left)
+        began = clock.mono_ns()
+        try:
+            why = await check(self.x, made.row.number, made.held)
+        except BaseException:
+            made.end("done", None, True)
+            raise
+        self.x.upstream_ns += clock.mono_ns() - began
         if why is None:
             self.x.trail.note("dispatch", "draft accepted", target=target.name)
             return True

@@ -36,6 +36,7 @@ from headgate.http.ingress import Bounds, Ingress
 from headgate.http.opaque import Opaque
 from headgate.http.service import Service, explain_handler
 from headgate.http1 import Pool
+from headgate.judge import Judge
 from headgate.model.ability import Abilities, Needs
 from headgate.model.exchange import Exchange
 from headgate.model.prompt import Prompt
@@ -191,17 +192,21 @@ class Snapshot:
         pepper = resources.pepper
         audit = Audit(self._observers(resources))
         account = Account(resources.spool, self.offering.price, resources.objects)
-        dispatch = self._dispatch(resources)
-        beside = Pipeline([audit, account], dispatch, lambda tenant, entries: None)
+        guard_input, guard_output = GuardInput(patterns), GuardOutput(patterns)
+        children, unjudged = resources.children, self._dispatch(resources)
+        judging = Pipeline([audit, account, guard_input, guard_output], unjudged, _forget)
+        judge = Judge(dialect=openai_chat.DIALECT, aside=self._resolve.aside, begin=judging.start, spawn=children.spawn)
+        dispatch = Dispatch(attempts=unjudged.attempts, known=unjudged.known, judge=judge)
+        beside = Pipeline([audit, account], dispatch, _forget)
         stages = [
             audit,
             account,
             Authenticate(resources.directory, lambda key: keys.digest(pepper, key), keys.well_formed),
             self._admit,
             self._resolve,
-            GuardInput(patterns),
-            Mirror(_shadow(self._resolve), lambda x: resources.children.beside(x, beside.carry)),
-            GuardOutput(patterns),
+            guard_input,
+            Mirror(_shadow(self._resolve), lambda x: children.beside(x, beside.carry)),
+            guard_output,
         ]
         return Pipeline(stages, dispatch, resources.remember)
 
@@ -261,6 +266,10 @@ class Snapshot:
             client_address=_client_address(config),
             drain=resources.drain,
         )
+
+
+def _forget(tenant: str, entries: Iterable[tuple[str, bytes]]) -> None:
+    """Nobody goes on with what a child was told."""
 
 
 def _shadow(resolve: Resolve) -> Callable[[Exchange, str], Exchange]:

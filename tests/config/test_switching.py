@@ -66,6 +66,17 @@ def told(models: str, rest: str = "") -> tuple[list[str], list[str]]:
         ),
         (model("a", "shadow: {use: nobody, percent: 5}"), 'models.a.shadow.use: "nobody" is no model'),
         (model("a", "shadow: {use: a, percent: 5}"), "models.a.shadow.use: it would be its own shadow"),
+        (model("a", "cascade: {judge: {use: nobody, ask: x}}"), 'models.a.cascade.judge.use: "nobody" is no model'),
+        (
+            model("a", "cascade: {judge: {use: a, ask: x}}"),
+            'models.a.cascade.judge.use: what it says would be judged itself: "a" has a judge',
+        ),
+        (
+            model("a", "cascade: {judge: {use: b, ask: x}}")
+            + model("b", "canary: {use: c, percent: 5}")
+            + model("c", "cascade: {judge: {use: demo/m, ask: x}}"),
+            'models.a.cascade.judge.use: what it says would be judged itself: "c" has a judge',
+        ),
         (model("a", "tiers: [{use: nobody/m, up_to: 5}]"), 'models.a.tiers[0].use: "nobody/m" is no model'),
         (model("a", 'rules: [{when: "true"}]'), "models.a.rules[0]: this rule has neither `use` nor `refuse`"),
         (

@@ -31,7 +31,7 @@ from headgate.providers.site import SiteConfig, build, discover
 from headgate.routing import balance
 from headgate.routing.breaker import BreakerTerms
 from headgate.routing.eject import EjectTerms
-from headgate.routing.policy import DraftCheck, HedgeTerms, Policy, RateTerms, Share
+from headgate.routing.policy import DraftCheck, HedgeTerms, JudgeTerms, Policy, RateTerms, Share
 from headgate.routing.retry import RetryTerms
 
 if TYPE_CHECKING:
@@ -244,18 +244,22 @@ def _policy(config: schema.Config, model: routes.Model) -> Policy:
     strategy = STRATEGIES[model.strategy]
     if model.sticky is not None:
         strategy = balance.Sticky(otherwise=strategy, by_prompt=model.sticky.by == "prompt")
-    check = model.cascade
     return Policy(
         strategy=strategy,
         retry=RetryTerms(**asdict(model.retry or config.retry)),
         eject=EjectTerms(**asdict(model.eject or config.eject)),
         hedge=HedgeTerms(after=model.hedge.after, share=model.hedge.share) if model.hedge is not None else None,
         midstream=model.midstream,
-        check=DraftCheck(**asdict(check)) if check is not None else None,
+        check=_check(model.cascade) if model.cascade is not None else None,
         shadow=Share(use=model.shadow.use, percent=model.shadow.percent) if model.shadow is not None else None,
         min_rate=RateTerms(**asdict(model.min_rate)) if model.min_rate is not None else None,
         timeout=model.timeout,
     )
+
+
+def _check(cascade: routes.Check) -> DraftCheck:
+    judge = JudgeTerms(**asdict(cascade.judge)) if cascade.judge is not None else None
+    return DraftCheck(**asdict(cascade) | {"judge": judge})
 
 
 def _switch(name: str, model: routes.Model) -> Switch | None:

@@ -117,6 +117,17 @@ class Tier(Section, frozen=True, kw_only=True):
     up_to: Annotated[float, Meta(ge=0.0, le=100.0), "The highest complexity (0 to 100) that it takes."]
 
 
+class Judge(Section, frozen=True, kw_only=True):
+    """A model that says whether a draft will do. It sees the user's last words and the draft."""
+
+    use: Annotated[ModelName, "The model of this config, or provider/model, that is asked."]
+    ask: Annotated[Name, "What it is asked of each draft, as a question that yes or no answers; yes lets it pass."]
+    timeout: Annotated[Seconds, "How long it may take."] = 10.0
+    on_error: Annotated[
+        Literal["accept", "escalate"], "What becomes of a draft that it gave no verdict on: the answer, or not."
+    ] = "escalate"
+
+
 class Check(Section, frozen=True, kw_only=True):
     """What a draft must be, to be the answer; else the next target is asked."""
 
@@ -124,6 +135,10 @@ class Check(Section, frozen=True, kw_only=True):
     complete: Annotated[bool, "Not cut off by its length."] = True
     min_length: Annotated[int, Meta(ge=0), "At least so many characters, where it calls no tool."] = 1
     max_length: Annotated[int | None, Meta(ge=1), "At most so many characters."] = None
+    schema: Annotated[bool, "JSON that satisfies the schema that the request asked for, where it asked for one."] = (
+        False
+    )
+    judge: Annotated[Judge | None, "A model lets it pass."] = None
 
 
 class Canary(Section, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ def faults(config: Config) -> Iterator[Fault]:
             yield from _retry(f"models.{name}.retry", model.retry)
         if model.shadow is not None and alias_of(config, model.shadow.use) == name:
             yield Fault(f"models.{name}.shadow.use", "it would be its own shadow", "name another model")
+        yield from _judges(config, f"models.{name}", model)
     yield from _retry("retry", config.retry)
     yield from _chains(config)
     for index, key in enumerate(config.keys):
@@ -103,6 +104,31 @@ def _aside(path: str, model: Model) -> Iterator[tuple[str, str]]:
     """The models that get what is made beside a request, with the place where they are named."""
     if model.shadow is not None:
         yield f"{path}.shadow.use", model.shadow.use
+    if model.cascade is not None and model.cascade.judge is not None:
+        yield f"{path}.cascade.judge.use", model.cascade.judge.use
+
+
+def _judges(config: Config, path: str, model: Model) -> Iterator[Fault]:
+    """A judge whose own answers would be drafts for a judge."""
+    if model.cascade is None or model.cascade.judge is None:
+        return
+    for alias in sorted(_reached(config, model.cascade.judge.use)):
+        cascade = config.models[alias].cascade
+        if cascade is not None and cascade.judge is not None:
+            message = f'what it says would be judged itself: "{alias}" has a judge'
+            yield Fault(f"{path}.cascade.judge.use", message, "name a model without one")
+
+
+def _reached(config: Config, name: str) -> set[str]:
+    """The aliases that a request for this name may be served by."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        alias = alias_of(config, waiting.pop())
+        if alias is not None and alias not in found:
+            found.add(alias)
+            waiting += [use for _, use in _uses("", config.models[alias])]
+    return found
 
 
 def _rules(path: str, model: Model) -> Iterator[Fault]:

@@ -31,6 +31,16 @@ class RateTerms(Struct, frozen=True, kw_only=True):
     window: float = 10.0
 
 
+class JudgeTerms(Struct, frozen=True, kw_only=True):
+    """A model (`use`) that is asked the question `ask` of each draft. `timeout`: seconds that it has. `on_error`: what becomes of a draft
+    that it gave no verdict on."""
+
+    use: str
+    ask: str
+    timeout: float = 10.0
+    on_error: Literal["accept", "escalate"] = "escalate"
+
+
 class DraftCheck(Struct, frozen=True, kw_only=True):
     """What a cascade's draft must be to become the answer."""
 
@@ -38,6 +48,9 @@ class DraftCheck(Struct, frozen=True, kw_only=True):
     complete: bool = True
     min_length: int = 1
     max_length: int | None = None
+    schema: bool = False
+    """JSON as its request asked for it, where it did."""
+    judge: JudgeTerms | None = None
 
 
 class Share(Struct, frozen=True, kw_only=True):
