@@ -176,6 +176,8 @@ def test_a_request_that_was_shown_nothing_is_refused_in_its_dialect(start: Start
     assert stopped(gateway) < 3
     found = {row["path"]: (row["outcome"], row["status"], row["error"]) for row in rows(gateway)}
     assert found == dict.fromkeys([PATH, "/up_chat/v1/messages"], ("failed", 503, "gateway_draining"))
+    attempts = [(row["outcome"], row["error"]) for row in rows(gateway, "attempts")]
+    assert attempts == [("failed", "gateway_draining")], "what was under way at the provider ended as the request did"
 
 
 def metric(gateway: Running, name: str) -> float:

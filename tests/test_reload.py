@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -202,6 +203,26 @@ def test_two_hundred_reloads_under_load_fail_no_request(tmp_path: Path) -> None:
     assert (len(found), {row["outcome"] for row in found}) == (done, {"done"})
     whole.close()
     streamed.close()
+
+
+def test_which_config_is_served_since_when_is_told_by_its_fingerprint(own: Running) -> None:
+    """So that whoever looks after several gateways sees one that is behind. A refused config changes neither."""
+
+    def served() -> dict[str, Any]:
+        told: dict[str, Any] = ask(own, "GET", "/health/ready", key=None).json["config"]
+        return told
+
+    file, first = File(own), served()
+    assert abs(first["loaded"] - time.time()) < 60
+    file.write("models: 1")
+    reload(own)
+    assert served() == first
+    file.write(server={"port": 0, "drain": "9s"})
+    reload(own)
+    assert served()["fingerprint"] != first["fingerprint"]
+    file.write(server={"port": 0})
+    reload(own)
+    assert served()["fingerprint"] == first["fingerprint"]
 
 
 # ------------------------------------------------------------------ what is refused

@@ -115,8 +115,10 @@ class Attempts:
         except UpstreamError as error:
             made.end("failed", error, False)
             raise
-        except BaseException as error:
-            made.end("failed" if isinstance(error, Exception) else "abandoned", None, False)
+        except BaseException as raised:
+            cause = x.interrupted or raised
+            told = cause if isinstance(cause, HeadgateError) else None
+            made.end("failed" if isinstance(cause, Exception) else "abandoned", told, False)
             raise
         made.committed()
         return made
@@ -230,7 +232,8 @@ class Attempt:
                 self.x.trail.note(
                     "dispatch", "failed", target=self.name, error=error.code, status=status, us=row.total_us
                 )
-        self.lease.end(now / 1e9, error, outcome == "abandoned")
+        ours = outcome == "failed" and not isinstance(error, UpstreamError)
+        self.lease.end(now / 1e9, error, ours or outcome == "abandoned")
 
 
 async def _peek(made: Attempt, terms: Terms) -> list[Frame]:

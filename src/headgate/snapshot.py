@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -244,6 +245,7 @@ class Snapshot:
             expose_type=resources.expose_type,
             public_metrics=config.telemetry.metrics.public,
             version=__version__,
+            config={"fingerprint": _fingerprint(config, resources.pepper), "loaded": int(clock.wall())},
         )
         opaque = Opaque(
             open_=self._open,
@@ -279,6 +281,11 @@ def _shadow(resolve: Resolve) -> Callable[[Exchange, str], Exchange]:
         return made
 
     return shadow
+
+
+def _fingerprint(config: Config, pepper: bytes) -> str:
+    """The same wherever the same config is served, secrets included, by gateways of one pepper; of no use without that."""
+    return keys.digest(pepper, msgspec.json.encode(config, enc_hook=str).decode()).hex()[:16]
 
 
 def _open(pool: Pool) -> Open:

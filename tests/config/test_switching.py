@@ -119,6 +119,23 @@ def test_what_cannot_work_is_refused_at_its_place(models: str, error: str) -> No
     assert error in errors[0]
 
 
+@pytest.mark.parametrize(
+    ("rest", "error"),
+    [
+        (
+            "providers: {o: {type: openai, api_key: k, breaker: {open_for: 2m}}}\n",
+            "providers.o.breaker.open_most: 60 s at most is less than the 120 s of `open_for` (raise it)",
+        ),
+        ("retry: {base: 9s}\n", "retry.cap: 8 s at most is less than the 9 s of the first pause (`base`) (raise it)"),
+    ],
+)
+def test_a_most_below_its_first_is_refused(rest: str, error: str) -> None:
+    errors, _ = told(model("a"), rest)
+    assert [one.partition(": ")[2] for one in errors] == [error], "once"
+    errors, _ = told(model("a", "retry: {base: 2s, cap: 1s}"))
+    assert "models.a.retry.cap: 1 s at most" in errors[0]
+
+
 def test_a_key_and_its_tenant_without_a_common_region_are_refused() -> None:
     rest = "keys: [{name: k, key: sk-hg-1, tenant: t, regions: [eu]}]\ntenants: {t: {regions: [us]}}\n"
     errors, _ = told(model("a"), rest)

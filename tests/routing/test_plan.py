@@ -243,3 +243,12 @@ def test_an_outlier_is_passed_over_while_one_of_its_peers_can_take_it() -> None:
     assert next_(route(A, B, C), known=known).target == A, "nobody else can take it now"
     known.out[B.name] = known.out[C.name] = "..."
     assert next_(route(A, C), known=known).target == A, "better one that fails often than none"
+
+
+def test_a_target_that_asks_for_it_is_asked_again_whatever_its_status_and_nobody_else_is() -> None:
+    refused = UpstreamRefused("bad request", status=400)
+    refused.headers = [(b"x-should-retry", b"true")]
+    decision = next_(route(A, B), (A, refused))
+    assert (decision.target, decision.again) == (A, True)
+    assert (B, "another target would refuse it too") in decision.passed
+    assert next_(route(A, B), *[(A, refused)] * 3).target is None

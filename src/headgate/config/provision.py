@@ -77,18 +77,18 @@ class Plan(Struct, frozen=True):
 
 def plan(config: schema.Config, environment: Mapping[str, str]) -> Plan:
     """Raises ConfigError for a provider that cannot be built, a target that names none."""
-    sites, spread = _sites(config, environment)
+    sites, spread = sites_of(config, environment)
     for fault in (*switching.faults(config), *switching.unknown(config, sites)):
         raise ConfigError(fault.message, where=fault.path, hint=fault.hint)
     return Plan(
-        config=config, sites=sites, spread=spread, aliases=_aliases(config, sites, spread), guards=_guards(config)
+        config=config, sites=sites, spread=spread, aliases=_aliases(config, sites, spread), guards=guards_of(config)
     )
 
 
 # ---------------------------------------------------------------------- sites
 
 
-def _sites(
+def sites_of(
     config: schema.Config, environment: Mapping[str, str]
 ) -> tuple[dict[str, Site], dict[str, tuple[tuple[str, int], ...]]]:
     providers = all_providers()
@@ -293,7 +293,7 @@ def condition(path: str, rule: routes.Rule) -> Condition:
         raise ConfigError(error.message, where=path, hint=error.hint) from None
 
 
-def _guards(config: schema.Config) -> tuple[Guard, ...]:
+def guards_of(config: schema.Config) -> tuple[Guard, ...]:
     return tuple(
         Guard(
             name=g.name,

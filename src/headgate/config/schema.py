@@ -86,6 +86,7 @@ class Breaker(Section, frozen=True, kw_only=True):
     open_for: Annotated[Seconds, "How long it stays open; twice as long each time it opens again."] = 5.0
     open_most: Annotated[Seconds, "How long at most."] = 60.0
     probes: Annotated[Count, "Calls let through at once to see whether it is well again."] = 3
+    probe_lease: Annotated[Seconds, "How long one of these may take before another one goes in its place."] = 60.0
 
 
 class ProviderKey(Section, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ def faults(config: Config) -> Iterator[Fault]:
         yield from _judges(config, f"models.{name}", model)
     yield from _retry("retry", config.retry)
     yield from _chains(config)
+    yield from _breakers(config)
     for index, key in enumerate(config.keys):
         tenant = config.tenants.get(key.tenant)
         if tenant is not None and key.regions and tenant.regions and not set(key.regions) & set(tenant.regions):
@@ -166,6 +167,17 @@ def _retry(path: str, retry: Retry) -> Iterator[Fault]:
     if retry.attempts > retry.most:
         said = f"one target is asked {retry.attempts} times, and all of them together {retry.most} times"
         yield Fault(f"{path}.attempts", said, "raise `most`, or lower `attempts`")
+    if retry.cap < retry.base:
+        what = f"{retry.cap:g} s at most is less than the {retry.base:g} s of the first pause (`base`)"
+        yield Fault(f"{path}.cap", what, "raise it")
+
+
+def _breakers(config: Config) -> Iterator[Fault]:
+    for name, provider in config.providers.items():
+        first, most = provider.breaker.open_for, provider.breaker.open_most
+        if most < first:
+            path = f"providers.{name}.breaker.open_most"
+            yield Fault(path, f"{most:g} s at most is less than the {first:g} s of `open_for`", "raise it")
 
 
 def _chains(config: Config) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from headgate.config import switching
 from headgate.config.load import ConfigErrors, Loaded
-from headgate.config.provision import condition, plan
+from headgate.config.provision import condition, guards_of, sites_of
 from headgate.config.schema import Config
 from headgate.errors import ConfigError
 from headgate.guards.pattern import compile as compile_guards
@@ -68,8 +68,8 @@ def _built(loaded: Loaded, name: str, variables: Mapping[str, str]) -> Mapping[s
 
 def _alone(config: Config, providers: Mapping[str, object], variables: Mapping[str, str]) -> Mapping[str, Site]:
     """The sites of a config that has nothing but these providers."""
-    bare = replace(config, providers=dict(providers), discover=False, models={}, guards=(), keys=())
-    return plan(bare, variables).sites
+    bare = replace(config, providers=dict(providers), discover=False)
+    return sites_of(bare, variables)[0]
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
@@ -123,9 +123,7 @@ def _switches(loaded: Loaded, sites: Mapping[str, Site]) -> Iterator[ConfigError
 
 
 def _guards(loaded: Loaded) -> Iterator[ConfigError]:
-    for index, guard in enumerate(
-        plan(replace(loaded.config, providers={}, discover=False, models={}, keys=()), {}).guards
-    ):
+    for index, guard in enumerate(guards_of(loaded.config)):
         try:
             compile_guards([guard])
         except ConfigError as error:

@@ -1,6 +1,7 @@
 """What the gateway says of itself and of its models: health, metrics, welcome, model lists, one request's record, WebSocket's no.
 
-Health tells nothing and needs no key. Metrics need a key of scope "admin" unless config makes them public.
+Health needs no key, and tells nothing but which config is served (its fingerprint) and since when. Metrics need a key of scope
+"admin" unless config makes them public.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Service:
         expose_type: bytes,
         public_metrics: bool,
         version: str,
+        config: Mapping[str, Any],
     ) -> None:
         self._models = models
         self._card = card
@@ -46,6 +48,7 @@ class Service:
         self._expose_type = expose_type
         self._public = public_metrics
         self._version = version
+        self._config = config
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -64,7 +67,8 @@ class Service:
 
     async def ready(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
         ready = not ingress.drain.begun
-        await send_json(send, {"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+        told = {"status": "ready" if ready else "not ready", "config": self._config}
+        await send_json(send, told, 200 if ready else 503)
 
     async def welcome(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
         await send_json(send, {"service": "headgate", "version": self._version})

@@ -7,7 +7,8 @@ Rules of this file:
 - Somebody fresh before somebody again: an untried target that can take it now (of the lowest rank, chosen by the strategy), else
   one that is full (its queue is waited in), else one that failed in a way that may pass, after a pause, if its retry budget
   has room; else nobody.
-- The caller broke the rule: nobody else is asked, but for the typed fallbacks (context, filter, successor).
+- The caller broke the rule: nobody else is asked, but for the typed fallbacks (context, filter, successor). The same target is asked
+  again where it says so itself (x-should-retry).
 - Waiting is only for what is known to end in time (Retry-After, backoff), never for a breaker. A rate limit makes others go first; it
   shuts out nobody who is the only one.
 """
@@ -74,7 +75,10 @@ def decide(route: Route, tried: Sequence[Try], view: View, now: float, draw: flo
         if typed and not any(t.target in typed for t in tried):
             pool = typed
         elif not may_go_elsewhere(failure):
-            return Decision(target=None, why="another target would refuse it too", passed=passed)
+            if not retry_same(failure).yes:
+                return Decision(target=None, why=REFUSED_TOO, passed=passed)
+            passed += [(target, REFUSED_TOO) for target in pool if target != tried[-1].target]
+            pool = [tried[-1].target]
         else:
             pool = [target for target in pool if not target.purpose]
     fit = []
@@ -94,6 +98,7 @@ def _meant(target: RouteTarget, purpose: str, passed: list[tuple[RouteTarget, st
     return True
 
 
+REFUSED_TOO = "another target would refuse it too"
 _PURPOSES = {"context": "context window exceeded", "filter": "content filter", "successor": "model gone"}
 
 
