@@ -1,5 +1,5 @@
-"""What is wrong with the models that a config names in rules, canaries, tiers and shadows, with its regions, and with what a model says
-of weights and repeats: judged on the config alone.
+"""What is wrong with the models that a config names in rules, canaries, tiers and shadows, with its regions, and with what it says
+of weights, repeats and breakers: judged on the config alone.
 
 Rules of this file:
 - A fault is (path, message, hint): `headgate check` tells all of them with their places, provisioning refuses the first.
