@@ -3,6 +3,7 @@ the caller's answer; all of them are on the record."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,12 @@ from typing import Any
 import pytest
 
 from fakes import Reply, Upstream
+from headgate import tasks
+from headgate.children import MOST, Children, child
+from headgate.limits.queue import Gate
+from headgate.model.exchange import Exchange, Request
+from headgate.model.trail import Trail
+from headgate.pipeline import Flow
 from headgate.stores.base import UsageLine
 from headgate.stores.sqlite import open_stores
 from raw import Answer, ask, begin_stream, chunk, completion, sse
@@ -237,6 +244,31 @@ def test_a_shadow_gets_no_place_that_a_request_could_have(start: Start, script: 
     assert aside.requests == []
 
 
+def test_only_so_many_shadows_run_at_once() -> None:
+    """One more is dropped, however much room the gateway has; each that ends gives its places back."""
+    gate, under_way = Gate(lambda: 1000, 0), {}
+
+    async def begin(x: Exchange) -> Flow:
+        return await asyncio.get_running_loop().create_future()
+
+    def made() -> Exchange:
+        request = Request(method="POST", path="", query=b"", headers=[], credential=b"", operation="", read_body=None)
+        x = Exchange(id="req_1", at=0.0, t0=0, request=request, dialect=None, trail=Trail())
+        return child(x, "shadow")
+
+    async def fill() -> None:
+        children = Children(under_way, gate)
+        assert all(children.beside(made(), begin) for _ in range(MOST))
+        assert not children.beside(made(), begin)
+        assert (len(under_way), gate.under_way, children.dropped) == (MOST, MOST, {"shadow": 1})
+        await asyncio.gather(*[tasks.cancel(task) for task in list(under_way)])
+        assert (len(under_way), gate.under_way) == (0, 0)
+        assert children.beside(made(), begin)
+        await asyncio.gather(*[tasks.cancel(task) for task in list(under_way)])
+
+    asyncio.run(fill())
+
+
 # ---------------------------------------------------------------------- judges
 
 
@@ -311,6 +343,17 @@ def judged(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iter
     running = Running(tmp_path_factory.mktemp("judged"), {"providers": sites, "models": models})
     yield running
     running.stop()
+
+
+def test_the_drafts_of_a_shadow_are_judged_too(start: Start, script: Upstream, aside: Upstream) -> None:
+    """The judge is the shadow's child, and told apart by its id: the whole family is on the record."""
+    gateway = start({"m": shadowed("trial"), "trial": {**drafted(), "targets": ["side/a", "side/b"]}})
+    fine(script)
+    aside.script(*[Reply(pieces=[completion(text)]) for text in ("draft", verdict(True))])
+    answer = chat(gateway)
+    identity = answer.headers["x-request-id"]
+    assert child_of(gateway, answer, "shadow-judge")["parent"] == f"{identity}-shadow"
+    assert (child_of(gateway, answer, "shadow")["model"], asked(aside)) == ("trial", ["a", "j"])
 
 
 @pytest.mark.parametrize("what", NO_VERDICT)

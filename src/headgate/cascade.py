@@ -48,7 +48,7 @@ class Check(Struct, frozen=True, kw_only=True):
         try:
             prompt = x.dialect.read(x.request_json())
         except BadRequest:
-            return "its request cannot be read, so nothing can be held against it"
+            return "its request cannot be read, so it cannot be judged"
         if terms.schema and (why := await asyncio.to_thread(misfit, answer, prompt.output)) is not None:
             return why
         if terms.judge is None or self.judge is None:

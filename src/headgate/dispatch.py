@@ -209,7 +209,7 @@ class Run:
             return True
         made.end("done", None, True)
         self.x.trail.note("dispatch", "escalated", target=target.name, why=why)
-        self.tried.append(Try(target, DraftRejected(why)))
+        self.tried.append(Try(target, DraftRejected(f"no answer passed its check: {why}")))
         return False
 
     def _served(self, made: Attempt) -> Served:

@@ -480,6 +480,12 @@ def test_a_request_that_a_crash_cut_off_is_closed(make: Make, ledger: Ledger) ->
     assert ledger.requests["r1"] == rows.request("r1")
 
 
+def test_a_child_that_a_crash_cut_off_is_still_a_child(make: Make, ledger: Ledger) -> None:
+    recovered(make, [[rows.opened("r2-shadow", parent="r2", cause="shadow")]])
+    row = ledger.requests["r2-shadow"]
+    assert (row.parent, row.cause, row.error, row.charge) == ("r2", "shadow", "gateway_crash", 20_000)
+
+
 def test_an_unknown_price_stays_unknown(make: Make, ledger: Ledger) -> None:
     recovered(make, [[rows.opened()]], no_price)
     assert ledger.requests["req_1"].charge is None
