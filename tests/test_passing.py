@@ -51,6 +51,16 @@ def test_what_is_not_listed_is_403(method: str, path: str, passing: Running, scr
     assert script.requests == []
 
 
+def test_a_refusal_names_the_path_as_it_was_asked_for(passing: Running) -> None:
+    def told(path: str) -> str:
+        message = ask(passing, "GET", path, key=ANNA).json["error"]["message"]
+        assert isinstance(message, str)
+        return message
+
+    assert told("/v1/nothing").startswith("GET /v1/nothing is no path of this gateway, and is not among the paths")
+    assert told("/openai/v1/nothing").endswith("is not among the paths that are passed through to openai")
+
+
 @pytest.mark.parametrize(
     "path",
     [

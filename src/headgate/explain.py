@@ -103,7 +103,7 @@ def _targets(ingress: Ingress, x: Exchange, price: Price) -> list[dict[str, Any]
     return [
         _target(ingress, x, number, price)
         | {"chosen": target == decision.target}
-        | {"why": decision.why if target == decision.target else whys.get(target, "")}
+        | {"why": (decision.why or "the only target") if target == decision.target else whys.get(target, "")}
         for number, target in enumerate(x.route.targets)
     ]
 

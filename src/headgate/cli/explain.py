@@ -33,7 +33,8 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole explanation as JSON.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Show what would be done with a request, and do nothing."""
+    """Show what would be done with a request, and do nothing. Breakers and rate limits of a running gateway are its own: ask it, POST
+    /v1/explain."""
     from headgate.app import Gateway
     from headgate.explain import explained
 
@@ -42,6 +43,8 @@ def explain(
         json = msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise BadRequest(f"{request}: not valid JSON: {error}") from error
+    if not isinstance(json, dict):
+        raise BadRequest(f"{request}: a request is a JSON object, as an SDK would send it")
     variables = environment()
     gateway = Gateway(load(config, variables), variables)
     try:

@@ -115,7 +115,7 @@ def list_(
     where: Where = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List keys: those that were made, and those that the config declares."""
+    """List keys, made and declared."""
     using = settings(where)
     now = clock.wall()
     with opened(using.data) as stores:
@@ -209,7 +209,8 @@ def revoke(
     if any(declared.name == key for declared in using.keys):
         raise ConfigError(f"{key!r} is declared in the config", hint="remove it there")
     near = get_close_matches(key, [name for row in valid for name in (row.name, row.id)], 1)
-    raise NotFound(f"there is no valid key {key!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+    hint = f": did you mean {near[0]!r}?" if near else "; headgate keys list shows them"
+    raise NotFound(f"there is no valid key {key!r}{hint}")
 
 
 def _of(using: Config, key: str) -> str:

@@ -122,11 +122,9 @@ class Opaque:
                     fitting.append((site, allow, unquote(hit.groupdict().get("id") or "")))
                     break
         if not fitting:
-            where = f"{candidates[0].name} " if len(candidates) == 1 else ""
-            raise Forbidden(
-                f"{x.request.method} {where}{match.rest} is not among the paths that are passed through",
-                code="path_not_allowed",
-            )
+            what = "is not among the paths that are passed through"
+            what = f"{what} to {match.site}" if match.site else f"is no path of this gateway, and {what} to a provider"
+            raise Forbidden(f"{x.request.method} {x.request.path} {what}", code="path_not_allowed")
         site, allow, identity = fitting[0]
         if allow.uses and identity:
             held = self._owned(x, identity)
