@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from asked import Asked
 from headgate.app import SPLITTERS, Gateway
 from headgate.attempt import Attempts
 from headgate.config.load import load
@@ -54,15 +55,10 @@ class Dry:
 
     def _exchange(self, path: str, body: bytes) -> Exchange:
         path, _, query = path.partition("?")
-        headers = [(b"content-length", b"%d" % len(body))]
-        scope = {"method": "POST", "path": path, "query_string": query.encode(), "headers": headers}
-
-        async def receive() -> dict[str, object]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
+        incoming = Asked(path, body, query=query.encode())
         ingress = self._gateway.app
         match = routes.match("POST", path, ingress.pipeline.dispatch.prepare.sites)
-        x = exchange(scope, match, ingress.dialects[match.dialect], receive, ingress.bounds)
+        x = exchange(incoming, match, ingress.dialects[match.dialect], ingress.bounds)
         x.dry, x.identity = True, WHO
         return x
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from typing import Any
 
 import uvicorn
 import uvloop
 
 from headgate.cli.serve import ACCEPTS, handles
+from headgate.http.incoming import Incoming
 from headgate.http.server import bounded
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 HELD = 0.4
 
 
-async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
-    if scope["path"] == "/held":
-        scope["headgate.client"].hold_off(HELD)
+async def app(incoming: Incoming) -> None:
+    incoming.answer(200, [], b"ok")
+    if incoming.path == "/held":
+        incoming.hold_off(HELD)
 
 
 async def seconds(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes = REQUEST) -> float:
@@ -36,7 +35,9 @@ def test_a_client_that_is_held_off_is_read_again_after_its_time() -> None:
     that leaves meanwhile does no harm."""
 
     async def run() -> None:
-        config = uvicorn.Config(app, http=bounded(65536, 10.0), lifespan="off", log_config=None, port=0)  # type: ignore[arg-type]
+        config = uvicorn.Config(
+            app, http=bounded(65536, 10.0, lambda: 60.0), interface="asgi3", lifespan="off", log_config=None, port=0
+        )  # type: ignore[arg-type]
         server = uvicorn.Server(config)
         listener = socket.create_server(("127.0.0.1", 0))
         address = listener.getsockname()

@@ -1,4 +1,4 @@
-"""The composition root. A config becomes a Gateway: an ASGI app, and what must be started and closed around it.
+"""The composition root. A config becomes a Gateway: what answers requests, and what must be started and closed around it.
 
 What lives as long as the process (stores, spool, keys, connections, metrics) is made here once; what a config amounts to is a
 `Snapshot`. A reload builds a new one whole, then replaces one reference: a request ends on the snapshot that it began on.
@@ -6,7 +6,7 @@ What lives as long as the process (stores, spool, keys, connections, metrics) is
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from headgate.config.schema import Config, Key
 from headgate.dialects import memo
 from headgate.http.admin import Changes
 from headgate.http.drain import Drain
+from headgate.http.incoming import Incoming
 from headgate.http.ingress import Ingress
 from headgate.http1 import Pool
 from headgate.model.prompt import Prompt
@@ -155,8 +156,8 @@ class Gateway:
         """What serves a request that begins now."""
         return self._snapshot.ingress
 
-    def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Awaitable[None]:
-        return self._snapshot.ingress(scope, receive, send)
+    def __call__(self, incoming: Incoming) -> Coroutine[Any, Any, None]:
+        return self._snapshot.ingress(incoming)
 
     def price(self, site: str, model: str, usage: Usage, at: float) -> tuple[int | None, str | None]:
         return self._snapshot.offering.price(site, model, usage, at)

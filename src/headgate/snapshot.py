@@ -33,6 +33,7 @@ from headgate.dispatch import Dispatch
 from headgate.guards.pattern import compile as compile_guards
 from headgate.http.admin import Reload, reload_handler
 from headgate.http.drain import Drain
+from headgate.http.incoming import Incoming
 from headgate.http.ingress import Bounds, Ingress
 from headgate.http.opaque import Opaque
 from headgate.http.service import Service, explain_handler
@@ -310,16 +311,12 @@ def _fetch(pool: Pool, environment: Mapping[str, str]) -> Fetch:
     return fetch
 
 
-def _client_address(config: Config) -> Callable[[dict[str, Any]], str]:
+def _client_address(config: Config) -> Callable[[Incoming], str]:
     """The client's address for logs; X-Forwarded-For counts only where the peer is a trusted proxy (the last untrusted hop)."""
     trusted = config.server.trusted_proxies
 
-    def direct(scope: dict[str, Any]) -> str:
-        client = scope.get("client")
-        return str(client[0]) if client else ""
-
     if not trusted:
-        return direct
+        return lambda incoming: incoming.peer
 
     def known(address: str) -> bool:
         try:
@@ -328,11 +325,11 @@ def _client_address(config: Config) -> Callable[[dict[str, Any]], str]:
             return False
         return any(parsed in network for network in trusted)
 
-    def forwarded(scope: dict[str, Any]) -> str:
-        peer = direct(scope)
+    def forwarded(incoming: Incoming) -> str:
+        peer = incoming.peer
         if not known(peer):
             return peer
-        hops = [v.decode("latin-1") for n, v in scope["headers"] if n == b"x-forwarded-for"]
+        hops = [v.decode("latin-1") for n, v in incoming.headers if n == b"x-forwarded-for"]
         for hop in reversed([part.strip() for value in hops for part in value.split(",")]):
             if not known(hop):
                 return str(hop)

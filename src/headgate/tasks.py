@@ -25,6 +25,11 @@ def spawn(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
     return task
 
 
+def begin(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task whose owner holds it, and which tells of its own failures."""
+    return asyncio.get_running_loop().create_task(work)
+
+
 def _buried(task: asyncio.Task[Any]) -> None:
     _alive.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:

@@ -240,7 +240,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Wait for what is under way, interrupt what takes too long, then close."""
         for connection in self.server_state.connections:
-            if connection.cycle is not None and not connection.cycle.response_complete:  # type: ignore[union-attr]
+            if connection.busy:  # type: ignore[union-attr]
                 connection.shutdown()  # it closes behind its answer; an idle one is told when it asks again
         drain = self._gateway.drain
         self._patience = tasks.spawn(drain.over(self._gateway.plan.config.server.drain), "drain")

@@ -1,1 +1,1 @@
-"""The listener and its routes: from ASGI to an Exchange, and from a Flow back to ASGI."""
+"""The listener and its routes: from a request's bytes to an Exchange, and from a Flow back to bytes."""

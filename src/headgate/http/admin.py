@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from headgate.errors import ConfigError, Forbidden
 from headgate.http import routes
-from headgate.http.body import Receive
-from headgate.http.ingress import Handler, Ingress, Send, send_json
+from headgate.http.incoming import Incoming
+from headgate.http.ingress import Handler, Ingress, send_json
 from headgate.model.exchange import Exchange
 from headgate.pipeline import finish
 
@@ -33,7 +33,7 @@ Reload = Callable[[str], Awaitable[Changes]]
 
 
 def reload_handler(reload: Reload) -> Handler:
-    async def handle(ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def handle(ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         await ingress.pipeline.authenticate(x)
         if x.identity is None or "admin" not in x.identity.scopes:
             raise Forbidden("a reload needs a key with the scope admin")
@@ -41,10 +41,10 @@ def reload_handler(reload: Reload) -> Handler:
             changes = await reload(f"asked for by the key {x.identity.key_name}")
         except ConfigError as refused:
             finish(x, (), "refused", 400)
-            await send_json(send, {"error": _told(refused)}, 400)
+            send_json(incoming, {"error": _told(refused)}, 400)
             return
         finish(x, (), "done", 200)
-        await send_json(send, {"changed": changes.told()})
+        send_json(incoming, {"changed": changes.told()})
 
     return handle
 

@@ -1,4 +1,4 @@
-"""The ASGI callable of the data plane: a request becomes an Exchange, a Flow becomes a response.
+"""What answers every request: an Incoming becomes an Exchange, a Flow becomes its answer.
 
 Rules of this file:
 - Nothing of the body is read before the key is known.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -22,17 +22,16 @@ from headgate import clock
 from headgate.dialects.base import Dialect, Json
 from headgate.errors import BadRequest, Draining, HeadgateError, NotFound, RequestTimeout, Upgrade, UpstreamRefused
 from headgate.http import routes
-from headgate.http.body import ClientLeft, Receive, read_whole
+from headgate.http.body import read_whole
 from headgate.http.drain import Drain
 from headgate.http.headers import error_headers, reply_headers, trace
+from headgate.http.incoming import ClientLeft, Incoming
 from headgate.model.exchange import Exchange, Request
 from headgate.model.trail import Trail
 from headgate.net import Headers
 from headgate.pipeline import Flow, Pipeline, finish, told
 
-Scope = dict[str, Any]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Handler = Callable[["Ingress", Exchange, routes.Match, Receive, Send], Awaitable[None]]
+Handler = Callable[["Ingress", Exchange, routes.Match, Incoming], Awaitable[None]]
 
 _CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
 _ONCE = frozenset((*_CREDENTIALS, b"content-type", b"content-encoding", b"host", b"traceparent", b"x-headgate-strict"))
@@ -55,7 +54,7 @@ class Ingress:
         dialects: Mapping[str, Dialect],
         handlers: Mapping[str, Handler],
         bounds: Bounds,
-        client_address: Callable[[Scope], str],
+        client_address: Callable[[Incoming], str],
         drain: Drain,
     ) -> None:
         self.pipeline = pipeline
@@ -66,54 +65,50 @@ class Ingress:
         self._client_address = client_address
         self.routes = routes.Routes(pipeline.dispatch.prepare.sites)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        match = self.routes(scope["method"], scope["path"])
-        dialect = self.dialects[match.dialect]
-        x = exchange(scope, match, dialect, receive, self.bounds)
-        leave = scope.get("headgate.leave")
+    async def __call__(self, incoming: Incoming) -> None:
+        match = self.routes(incoming.method, incoming.path)
+        x = exchange(incoming, match, self.dialects[match.dialect], self.bounds)
         task = asyncio.current_task()
         assert task is not None
-        if leave is not None:
-            leave.append(task.cancel)
         self.drain.under_way[task] = x
         try:
             try:
                 check_headers(x.request.headers)
-                x.request.credential = credential(scope, match)
-                x.request.client = self._client_address(scope)
+                x.request.credential = credential(incoming, match)
+                x.request.client = self._client_address(incoming)
                 if self.drain.begun and match.operation not in WHILE_DRAINING:
                     raise Draining("the gateway stops and takes nothing new: ask again", retry_after=1.0)
                 if match.operation in ANSWERED:
-                    await self._generate(x, send, scope.get("headgate.client") or _Messages(send))
+                    await self._generate(x, incoming)
                     return
                 handler = self._handlers.get(match.operation)
                 if handler is None:
-                    raise NotFound(f"there is nothing at {scope['method']} {scope['path']}", code="unknown_path")
-                await handler(self, x, match, receive, send)
+                    raise NotFound(f"there is nothing at {incoming.method} {incoming.path}", code="unknown_path")
+                await handler(self, x, match, incoming)
             except HeadgateError as error:
-                await refuse(x, error, send)
-                if x.hold_off and (client := scope.get("headgate.client")) is not None:
-                    client.hold_off(x.hold_off)
+                refuse(x, error, incoming)
+                if x.hold_off:
+                    incoming.hold_off(x.hold_off)
             except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
-                await refuse(x, told(error, x), send)
-        except (asyncio.CancelledError, ClientLeft):
+                refuse(x, told(error, x), incoming)
+        except (
+            asyncio.CancelledError,
+            ClientLeft,
+        ):  # we end it, or the client left: the server knows, the flow is closed
             if x.interrupted is not None and x.outcome is None:
-                await refuse(x, x.interrupted, send)
-            elif leave is None:
-                raise  # the client left: the protocol knows, the flow is closed
+                refuse(x, x.interrupted, incoming)
         finally:
+            incoming.cut()
             del self.drain.under_way[task]
 
-    async def _generate(self, x: Exchange, send: Send, client: Client) -> None:
+    async def _generate(self, x: Exchange, incoming: Incoming) -> None:
         flow = await self.pipeline.start(x)
         try:
             first = await flow.next()
             if flow.whole:
-                await _whole(flow, x, first, send)
+                await _whole(flow, x, first, incoming)
             else:
-                await _streamed(flow, x, first, client, send)
+                await _streamed(flow, x, first, incoming)
         except asyncio.CancelledError:
             if x.interrupted is not None:  # an answer that is not over and not shown is refused; a shown one stays cut
                 flow.interrupt(x.interrupted)
@@ -122,67 +117,36 @@ class Ingress:
             flow.abandon()
 
 
-class Client(Protocol):
-    """Where the pieces of a streamed answer go."""
-
-    def write(self, data: bytes) -> bool:
-        """Whether the client keeps up; if not, `drain` before more."""
-        ...
-
-    async def drain(self) -> None: ...
-
-
-class _Messages:
-    """A client behind a server that has nothing but ASGI's messages: each piece is waited for."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> bool:
-        self._pieces.append(data)
-        return False
-
-    async def drain(self) -> None:
-        while self._pieces:
-            await self._send({"type": "http.response.body", "body": self._pieces[0], "more_body": True})
-            del self._pieces[0]
-
-
-async def _whole(flow: Flow, x: Exchange, first: bytes, send: Send) -> None:
+async def _whole(flow: Flow, x: Exchange, first: bytes, incoming: Incoming) -> None:
     headers = reply_headers(x, flow)
     parts = [first]
     while more := await flow.next():
         parts.append(more)
-    body = b"".join(parts)
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": flow.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    incoming.answer(flow.status, headers, b"".join(parts))
 
 
-async def _streamed(flow: Flow, x: Exchange, first: bytes, client: Client, send: Send) -> None:
-    await send({"type": "http.response.start", "status": flow.status, "headers": reply_headers(x, flow)})
-    client.write(first)
+async def _streamed(flow: Flow, x: Exchange, first: bytes, incoming: Incoming) -> None:
+    incoming.begin(flow.status, reply_headers(x, flow))
+    incoming.write(first)
     over = False
     try:
         while not over:
-            await client.drain()
-            over = await flow.pour(client.write)
+            await incoming.drain()
+            over = await flow.pour(incoming.write)
     except asyncio.CancelledError:
         if x.interrupted is None:
             raise
         if last := flow.interrupt(x.interrupted):  # behind what waits for the client to read
-            client.write(last)
-    await client.drain()
-    await send({"type": "http.response.body", "body": b""})
+            incoming.write(last)
+    await incoming.drain()
+    incoming.end()
 
 
-def exchange(scope: Scope, match: routes.Match, dialect: Dialect, receive: Receive, bounds: Bounds) -> Exchange:
-    headers: Headers = scope["headers"]
-    query: bytes = scope["query_string"]
+def exchange(incoming: Incoming, match: routes.Match, dialect: Dialect, bounds: Bounds) -> Exchange:
+    headers, query = incoming.headers, incoming.query
     request = Request(
-        method=scope["method"],
-        path=scope["path"],
+        method=incoming.method,
+        path=incoming.path,
         query=query,
         headers=headers,
         credential=b"",
@@ -191,7 +155,7 @@ def exchange(scope: Scope, match: routes.Match, dialect: Dialect, receive: Recei
         stream=match.stream,
         framing="json-array" if match.stream and b"alt=sse" not in query else "sse",
         site=match.site,
-        read_body=lambda: read_whole(receive, headers, bounds.max_body),
+        read_body=lambda: read_whole(incoming, bounds.max_body),
     )
     x = Exchange(
         id=clock.new_id("req_"), at=clock.wall(), t0=clock.mono_ns(), request=request, dialect=dialect, trail=Trail()
@@ -209,10 +173,10 @@ def check_headers(headers: Headers) -> None:
             seen.add(name)
 
 
-def credential(scope: Scope, match: routes.Match) -> bytes:
+def credential(incoming: Incoming, match: routes.Match) -> bytes:
     """The key, from wherever the client's SDK puts it. Two different keys in one request are refused."""
     found = b""
-    for name, value in scope["headers"]:
+    for name, value in incoming.headers:
         if name in _CREDENTIALS:
             if name == b"authorization":
                 kind, _, value = value.partition(b" ")
@@ -222,20 +186,22 @@ def credential(scope: Scope, match: routes.Match) -> bytes:
             if found and value != found:
                 raise BadRequest("two different keys are given: send one", code="ambiguous_credentials")
             found = value
-    if not found and match.dialect == "gemini" and b"key=" in scope["query_string"]:
-        values = parse_qs(scope["query_string"].decode("latin-1")).get("key", [])
+    if not found and match.dialect == "gemini" and b"key=" in incoming.query:
+        values = parse_qs(incoming.query.decode("latin-1")).get("key", [])
         found = values[0].encode("latin-1") if len(values) == 1 else b""
     return found
 
 
-async def refuse(x: Exchange, error: HeadgateError, send: Send) -> None:
-    """An error as the answer. An upstream's own error body goes as it is to a client of the same dialect."""
+def refuse(x: Exchange, error: HeadgateError, incoming: Incoming) -> None:
+    """An error as the answer, where there is none yet. An upstream's own error body goes as it is to a client of the same dialect."""
     finish(x, (), "refused", error.status)
+    if incoming.begun:
+        return
     headers: Headers = []
     if isinstance(error, Upgrade):
         headers = [(b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade")]
     elif isinstance(error, Draining | RequestTimeout):
-        headers = [(b"connection", b"close")]
+        incoming.keep = False
     headers += error_headers(x, error)
     if isinstance(error, UpstreamRefused) and error.body and error.same_dialect == x.dialect.name:
         body = error.body
@@ -243,13 +209,8 @@ async def refuse(x: Exchange, error: HeadgateError, send: Send) -> None:
     else:
         body = msgspec.json.encode(x.dialect.error_body(error, x.id))
         kind = b"application/json"
-    headers += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    incoming.answer(error.status, [*headers, (b"content-type", kind)], body)
 
 
-async def send_json(send: Send, json: Json | list[Any], status: int = 200, headers: Headers | None = None) -> None:
-    body = msgspec.json.encode(json)
-    head = [*(headers or []), JSON, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": body})
+def send_json(incoming: Incoming, json: Json | list[Any], status: int = 200) -> None:
+    incoming.answer(status, [JSON], msgspec.json.encode(json))

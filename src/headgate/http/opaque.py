@@ -25,9 +25,10 @@ from headgate.dialects.base import Edit
 from headgate.dialects.splice import apply
 from headgate.errors import BadRequest, Forbidden, HeadgateError, NotFound, UpstreamMalformed
 from headgate.http import routes
-from headgate.http.body import Receive, pieces
+from headgate.http.body import pieces
 from headgate.http.headers import own, passed
-from headgate.http.ingress import Ingress, Send
+from headgate.http.incoming import Incoming
+from headgate.http.ingress import Ingress
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Held
 from headgate.model.usage import Usage
@@ -58,29 +59,22 @@ class Opaque:
         self._resolve = resolve
         self._admit = admit
 
-    async def __call__(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def __call__(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         entered = [*await ingress.pipeline.authenticate(x), self._admit]
-        begun = False
-
-        async def answer(message: dict[str, Any]) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
             await self._admit.start(x)
-            await self._serve(ingress, x, match, receive, answer)
+            await self._serve(ingress, x, match, incoming)
         except BaseException as raised:
             error = x.interrupted or raised
             known = told(error, x)
             x.error = known
             finish(x, entered, "failed" if isinstance(error, Exception) else "abandoned", known.status)
-            if x.interrupted is not None and not begun:
+            if x.interrupted is not None and not incoming.begun:
                 raise known from raised
             raise
         finish(x, entered, "done", x.attempts[-1].status)
 
-    async def _serve(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def _serve(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         if _UNSAFE.search(match.rest) or not match.rest.startswith("/"):
             raise BadRequest("the path is not in its plain form", code="invalid_path")
         sites = ingress.pipeline.dispatch.prepare.sites
@@ -105,10 +99,10 @@ class Opaque:
             origin=site.origin,
             path=path + _query(x.request.query),
             headers=await self._headers(x, site, endpoint, body is None),
-            body=body if body is not None else pieces(receive, ingress.bounds.max_body * UPLOADS),
+            body=body if body is not None else pieces(incoming, ingress.bounds.max_body * UPLOADS),
             deadlines=site.deadlines,
         )
-        await self._relay(x, site, allow, call, send)
+        await self._relay(x, site, allow, call, incoming)
 
     # ------------------------------------------------------------------ what may pass
 
@@ -180,7 +174,7 @@ class Opaque:
 
     # ------------------------------------------------------------------ the way back
 
-    async def _relay(self, x: Exchange, site: Site, allow: Allow, call: Call, send: Send) -> None:
+    async def _relay(self, x: Exchange, site: Site, allow: Allow, call: Call, incoming: Incoming) -> None:
         began = clock.mono_ns()
         row = AttemptRow(
             number=1,
@@ -197,7 +191,7 @@ class Opaque:
             response = await self._open(call)
             row.status = response.status
             row.headers_us = (clock.mono_ns() - began) // 1000
-            await self._answer(x, site, allow, response, send, row)
+            await self._answer(x, site, allow, response, incoming, row)
             row.outcome = "done"
         except HeadgateError as error:
             row.error = error.code
@@ -211,7 +205,7 @@ class Opaque:
                 response.close()
 
     async def _answer(
-        self, x: Exchange, site: Site, allow: Allow, response: Response, send: Send, row: AttemptRow
+        self, x: Exchange, site: Site, allow: Allow, response: Response, incoming: Incoming, row: AttemptRow
     ) -> None:
         headers = [*own(x), *passed(response.headers)]
         headers += [(n, v) for n, v in response.headers if n.startswith(_DOWN)]
@@ -219,14 +213,13 @@ class Opaque:
         if json and response.status < 300:
             body = await _collect(response)
             body = self._told(x, site, allow, body, row)
-            headers.append((b"content-length", b"%d" % len(body)))
-            await send({"type": "http.response.start", "status": response.status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            incoming.answer(response.status, headers, body)
             return
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        incoming.begin(response.status, headers)
         while piece := await response.read():
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+            if not incoming.write(piece):
+                await incoming.drain()
+        incoming.end()
 
     def _told(self, x: Exchange, site: Site, allow: Allow, body: bytes, row: AttemptRow) -> bytes:
         """What a JSON answer tells us: ids of new objects, usage; and which items of a list are the tenant's."""

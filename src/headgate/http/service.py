@@ -16,8 +16,8 @@ from headgate.dialects.base import ModelCard
 from headgate.errors import BadRequest, Forbidden, NotFound, Upgrade
 from headgate.explain import explained
 from headgate.http import routes
-from headgate.http.body import Receive
-from headgate.http.ingress import Handler, Ingress, Send, send_json
+from headgate.http.incoming import Incoming
+from headgate.http.ingress import Handler, Ingress, send_json
 from headgate.model.exchange import Exchange
 from headgate.pipeline import finish
 from headgate.stages.account import Price
@@ -62,18 +62,18 @@ class Service:
             "websocket": self.websocket,
         }
 
-    async def live(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
-        await send_json(send, {"status": "live"})
+    async def live(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
+        send_json(incoming, {"status": "live"})
 
-    async def ready(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def ready(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         ready = not ingress.drain.begun
         told = {"status": "ready" if ready else "not ready", "config": self._config}
-        await send_json(send, told, 200 if ready else 503)
+        send_json(incoming, told, 200 if ready else 503)
 
-    async def welcome(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
-        await send_json(send, {"service": "headgate", "version": self._version})
+    async def welcome(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
+        send_json(incoming, {"service": "headgate", "version": self._version})
 
-    async def metrics(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def metrics(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         if self._expose is None:
             raise NotFound("metrics are off (telemetry.metrics.enabled)", code="unknown_path")
         if not self._public:
@@ -81,13 +81,9 @@ class Service:
             if x.identity is None or "admin" not in x.identity.scopes:
                 raise Forbidden("metrics need a key with the scope admin, or telemetry.metrics.public: true")
         body = await asyncio.to_thread(self._expose)
-        head = [(b"content-type", self._expose_type), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": body})
+        incoming.answer(200, [(b"content-type", self._expose_type)], body)
 
-    async def list_models(
-        self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send
-    ) -> None:
+    async def list_models(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         _lean_to_client(ingress, x, match)
         await ingress.pipeline.authenticate(x)
         assert x.identity is not None
@@ -96,9 +92,9 @@ class Service:
         if match.site in ingress.pipeline.dispatch.prepare.sites:
             names = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
         finish(x, (), "done", 200)
-        await send_json(send, x.dialect.models([self._card(name) for name in names]))
+        send_json(incoming, x.dialect.models([self._card(name) for name in names]))
 
-    async def one_model(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def one_model(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         _lean_to_client(ingress, x, match)
         await ingress.pipeline.authenticate(x)
         assert x.identity is not None
@@ -107,18 +103,18 @@ class Service:
         if route is None or not x.identity.may_use(match.model, full):
             raise NotFound(f"there is no model {match.model!r}", code="model_not_found", param="model")
         finish(x, (), "done", 200)
-        await send_json(send, x.dialect.model(self._card(match.model)))
+        send_json(incoming, x.dialect.model(self._card(match.model)))
 
-    async def request(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def request(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         """A finished request's record, cost and losses included, for keys of its tenant."""
         await ingress.pipeline.authenticate(x)
         assert x.identity is not None
         row = await asyncio.to_thread(self._ledger.request, match.model)
         if row is None or row.get("tenant") != x.identity.tenant:
             raise NotFound(f"there is no request {match.model!r} (a record follows its answer within a second)")
-        await send_json(send, dict(row))
+        send_json(incoming, dict(row))
 
-    async def websocket(self, ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def websocket(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         raise Upgrade("there is no WebSocket here: send the request as HTTP POST to the same path")
 
 
@@ -137,7 +133,7 @@ def explain_handler(enabled: bool, price: Price) -> Handler:
     """`POST /v1/explain`: {"path": "/v1/chat/completions", "body": {...}} or a body with `x-headgate-path`. The pipeline decides
     through the same code that serves; nothing is called and nothing is spent."""
 
-    async def handle(ingress: Ingress, x: Exchange, match: routes.Match, receive: Receive, send: Send) -> None:
+    async def handle(ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         await ingress.pipeline.authenticate(x)
         assert x.identity is not None
         if not enabled or "explain" not in x.identity.scopes:
@@ -146,6 +142,6 @@ def explain_handler(enabled: bool, price: Price) -> Handler:
             envelope: Any = msgspec.json.decode(await x.request.read_body())
         except (msgspec.DecodeError, RecursionError) as error:
             raise BadRequest("the body is not valid JSON") from error
-        await send_json(send, await explained(ingress, x.identity, envelope, price))
+        send_json(incoming, await explained(ingress, x.identity, envelope, price))
 
     return handle
