@@ -96,9 +96,10 @@ class Lines:
 
     def __init__(self) -> None:
         self.count = 0
+        self.dropped: dict[str, int] = {}
 
-    def write(self, line: str) -> None:
-        assert '"event":"request"' in line
+    def write(self, line: bytes) -> None:
+        assert b'"event":"request"' in line
         self.count += 1
 
 

@@ -78,7 +78,7 @@ class Gateway:
         self.reloader = Reloader(source, self.build, self.swap)
         self._blobs = MemoryBlobs()
         self._environment = environment
-        metrics = self._metrics()
+        metrics = self._metrics({} if log is None else log.dropped)
         self._resources = Resources(
             environment=environment,
             catalog=Catalog.load(),
@@ -103,7 +103,7 @@ class Gateway:
         )
         self._snapshot = Snapshot(first, self._resources)
 
-    def _metrics(self) -> Metrics:
+    def _metrics(self, dropped: Mapping[str, int]) -> Metrics:
         return Metrics(
             {
                 "headgate_tasks": ("Tasks alive.", tasks.strays),
@@ -132,6 +132,7 @@ class Gateway:
             },
             {
                 "headgate_config_reloads": ("Reloads of the config.", "result", self.reloader.results),
+                "headgate_log_lines_dropped": ("Lines of the log that were not written.", "reason", dropped),
                 "headgate_children_dropped": ("Children that found no room.", "cause", self.children.dropped),
                 "headgate_hedges": ("Second attempts started beside a slow one.", "model", self.standings.hedges),
                 "headgate_ejections": ("Times a target was found an outlier.", "target", self.targets.ejections),
