@@ -144,28 +144,32 @@ class Attempts:
             outcome="failed",
         )
         x.attempts.append(row)
-        opened = Opened(
-            id=x.id,
-            at=now,
-            tenant=x.identity.tenant,
-            key_id=x.identity.key_id,
-            key_name=x.identity.key_name,
-            dialect=x.dialect.name,
-            operation=x.request.operation,
-            model=x.route.alias if x.route else "",
-            stream=x.head.stream,
-            provider=site.name,
-            target=target.model,
-            credential=site.credential.name,
-            input_estimate=estimate_tokens(len(prepared.body)),
-            parent=x.parent,
-            cause=x.cause,
-        )
         try:
-            self._spool.begin(opened)
+            self._spool.begin(x.id, lambda: _opened(x, prepared, now))
         except OSError as error:
             raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
         return row
+
+
+def _opened(x: Exchange, prepared: Prepared, now: float) -> Opened:
+    assert x.identity is not None and x.head is not None
+    return Opened(
+        id=x.id,
+        at=now,
+        tenant=x.identity.tenant,
+        key_id=x.identity.key_id,
+        key_name=x.identity.key_name,
+        dialect=x.dialect.name,
+        operation=x.request.operation,
+        model=x.route.alias if x.route else "",
+        stream=x.head.stream,
+        provider=prepared.site.name,
+        target=prepared.target.model,
+        credential=prepared.site.credential.name,
+        input_estimate=estimate_tokens(len(prepared.body)),
+        parent=x.parent,
+        cause=x.cause,
+    )
 
 
 class Attempt:

@@ -114,10 +114,14 @@ class Offering:
         self._catalog = catalog
 
     def price(self, site: str, model: str, usage: Usage, at: float) -> tuple[int | None, str | None]:
-        if site in self._sites and self._sites[site].provider is demo.PROVIDER:
+        known = self._sites.get(site)
+        if known is None:
+            return None, None
+        provider = known.provider
+        if provider is demo.PROVIDER:
             return 0, "demo"
-        found = self._model(site, model, at)
-        return (None, None) if found is None else (found.cost(usage, at), found.label(at))
+        found = self._catalog.find(provider.catalog or provider.name, model, at, site)
+        return (None, None) if found is None else found.price(usage, at)
 
     def _model(self, site: str, model: str, at: float) -> Model | None:
         """What the catalog, or the config's own prices, know of a model at a site; None too for a site that is gone."""

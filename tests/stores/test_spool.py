@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -316,6 +317,23 @@ def test_a_disk_that_fails_at_the_sync_refuses_until_it_takes_data_again(
     spool.append(whole(3))
     spool.feed()
     assert ledger.written == whole(1) + whole(3)
+
+
+def test_what_was_begun_while_the_disk_refused_is_kept_by_a_later_round(
+    make: Make, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round that fails forgets nobody: the crash finds the request."""
+    spool = make()
+    spool.begin("r1", partial(rows.opened, "r1"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: 0)
+        with pytest.raises(OSError, match="no space"):
+            spool.sync()
+    spool.sync()
+    die(spool)
+    with capture_logs():
+        make().feed()
+    assert ledger.requests["r1"].error == "gateway_crash"
 
 
 def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path: Path, ledger: Ledger) -> None:
@@ -723,7 +741,7 @@ def test_a_request_that_ends_within_a_round_costs_one_line_and_one_that_does_not
 
     spool = make()
     for number in range(4):
-        spool.begin(rows.opened(f"r{number}"))
+        spool.begin(f"r{number}", partial(rows.opened, f"r{number}"))
     spool.append(whole(0), ends="r0")
     assert told() == 0
     spool.keep("r1")

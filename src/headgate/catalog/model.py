@@ -89,7 +89,7 @@ class Model:
         self._dated = row.prices
         self._variants = row.variants if variants else ()
         self._custom = custom
-        self._window = _Window(0.0, 0.0)
+        self._window = _Window(0.0, 0.0, None)
 
     @property
     def id(self) -> str:
@@ -113,11 +113,14 @@ class Model:
     def deprecated(self) -> bool:
         return self.row.deprecated
 
+    def price(self, usage: Usage, at: float) -> tuple[int | None, str | None]:
+        """What it costs at that time (seconds since the epoch), and which price that is; (None, None) before it has any."""
+        window = self._at(at)
+        return (self.cost(usage, at), window.label) if window.label is not None else (None, None)
+
     def cost(self, usage: Usage, at: float) -> int | None:
-        """Nano-dollars at that time (seconds since the epoch), rounded half up once; None where a rate is unknown."""
-        window = self._window
-        if not window.begin <= at < window.end:
-            window = self._window = self._around(at)
+        """Nano-dollars at that time, rounded half up once; None where a rate is unknown."""
+        window = self._at(at)
         so = (usage.service_tier, usage.native.get("speed") if usage.native else None) if self._variants else None
         try:
             sheet = window.sheets[so]
@@ -131,12 +134,22 @@ class Model:
 
     def known_at(self, at: float) -> bool:
         """Whether it has any price at that time."""
-        return bool(self._dated) or self._custom_at(at) is not None
+        return self._at(at).label is not None
 
-    def label(self, at: float) -> str:
-        """Which price that is: "provider/model@date"; the date of the price, or of the data where the price has
-        none."""
+    def label(self, at: float) -> str | None:
+        """Which price that is: "provider/model@date"; the date of the price, or of the data where the price has none."""
+        return self._at(at).label
+
+    def _at(self, at: float) -> _Window:
+        window = self._window
+        if not window.begin <= at < window.end:
+            window = self._window = self._around(at)
+        return window
+
+    def _label(self, at: float) -> str | None:
         custom = self._custom_at(at)
+        if custom is None and not self._dated:
+            return None
         if custom is not None:
             since = self._custom[custom].since
             return f"{self.provider}/{self.id}@config{f':{since}' if since else ''}"
@@ -170,7 +183,8 @@ class Model:
                 edges.add(seconds(one.since))
             if one.hours is not None:
                 edges.update(day + edge for day in (midnight - DAY, midnight, midnight + DAY) for edge in one.hours)
-        return _Window(max(edge for edge in edges if edge <= at), min(edge for edge in edges if edge > at))
+        begin, end = max(edge for edge in edges if edge <= at), min(edge for edge in edges if edge > at)
+        return _Window(begin, end, self._label(at))
 
     def _sheet(self, at: float, so: tuple[str | None, Any] | None) -> Sheet | None:
         standard, custom = self._standard(at), self._custom_at(at)
@@ -193,12 +207,12 @@ def _widest(row: Row) -> Abilities:
 
 
 class _Window:
-    """Sheets that hold in a time, by how requests are processed. Replaced whole: several threads may ask."""
+    """What holds in a time: the price's label, and sheets by how requests are processed. Replaced whole: several threads may ask."""
 
-    __slots__ = ("begin", "end", "sheets")
+    __slots__ = ("begin", "end", "label", "sheets")
 
-    def __init__(self, begin: float, end: float) -> None:
-        self.begin, self.end = begin, end
+    def __init__(self, begin: float, end: float, label: str | None) -> None:
+        self.begin, self.end, self.label = begin, end, label
         self.sheets: dict[tuple[str | None, Any] | None, Sheet | None] = {}
 
 

@@ -2,7 +2,8 @@
 
 One RequestRow a request (the tenant's charge); in it one AttemptRow an attempt (the provider's bill): an attempt stands in the row of
 the request that pays for it, so the charge is the sum of their costs. Times: `at` is seconds since the epoch, durations are microseconds.
-The rows are kept as they are encoded here: a field is never renamed, and a new one has a default.
+The rows are kept as they are encoded here: a field is never renamed, and a new one has a default. They are values that refer to nothing
+that refers to them, so the garbage collector need not look at them (`gc=False`).
 `opened` rows are written before an attempt goes out: after a crash they show what was under way.
 """
 
@@ -19,7 +20,7 @@ Cause: TypeAlias = Literal["", "shadow", "judge", "coalesced"]
 """Why a call was made that no caller asked for: "" for a caller's own request, else it is a child of the one named as `parent`."""
 
 
-class Opened(Struct, kw_only=True, omit_defaults=True, tag="opened", tag_field="row"):
+class Opened(Struct, kw_only=True, omit_defaults=True, gc=False, tag="opened", tag_field="row"):
     """A request is about to go upstream. Closed by its RequestRow; else recovery writes one (outcome "failed", estimated)."""
 
     id: str
@@ -40,7 +41,7 @@ class Opened(Struct, kw_only=True, omit_defaults=True, tag="opened", tag_field="
     cause: Cause = ""
 
 
-class AttemptRow(Struct, kw_only=True, omit_defaults=True):
+class AttemptRow(Struct, kw_only=True, omit_defaults=True, gc=False):
     number: int
     """From 1, in the order of their beginning."""
     at: float
@@ -63,7 +64,7 @@ class AttemptRow(Struct, kw_only=True, omit_defaults=True):
     total_us: int = 0
 
 
-class RequestRow(Struct, kw_only=True, omit_defaults=True, tag="request", tag_field="row"):
+class RequestRow(Struct, kw_only=True, omit_defaults=True, gc=False, tag="request", tag_field="row"):
     id: str
     at: float
     tenant: str
@@ -96,7 +97,7 @@ class RequestRow(Struct, kw_only=True, omit_defaults=True, tag="request", tag_fi
     cause: Cause = ""
 
 
-class Held(Struct, kw_only=True, omit_defaults=True, tag="held", tag_field="row"):
+class Held(Struct, kw_only=True, omit_defaults=True, gc=False, tag="held", tag_field="row"):
     """An object that a provider holds for a tenant (a file, a stored response, ...): later calls go to the same site."""
 
     id: str

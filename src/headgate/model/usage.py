@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 
 
-class Usage(Struct, kw_only=True, omit_defaults=True):
+class Usage(Struct, kw_only=True, omit_defaults=True, gc=False):
     input: int = 0
     output: int = 0
     cache_read: int = 0

@@ -33,10 +33,12 @@ class Account(Stage):
         if x.identity is None or x.dry:
             return  # refused before anybody was known: counted, not rowed
         charge: int | None = 0
+        estimated = False
         for attempt in x.attempts:
             cost = self._cost(attempt)
             charge = None if charge is None or cost is None else charge + cost
-        row = self._request(x, charge)
+            estimated = estimated or attempt.estimated
+        row = self._request(x, charge, estimated)
         held = self._held(x)
         records: tuple[Record, ...] = (row,) if held is None else (row, held)
         self._spool.append(records, ends=x.id)
@@ -49,8 +51,8 @@ class Account(Stage):
             attempt.cost, attempt.price = self._price(attempt.provider, attempt.target, usage, attempt.at)
         return attempt.cost
 
-    def _request(self, x: Exchange, charge: int | None) -> RequestRow:
-        identity, request, route = x.identity, x.request, x.route
+    def _request(self, x: Exchange, charge: int | None, estimated: bool) -> RequestRow:
+        identity, request, route, head = x.identity, x.request, x.route, x.head
         assert identity is not None
         last = x.served or (x.attempts[-1] if x.attempts else None)
         return RequestRow(
@@ -62,8 +64,8 @@ class Account(Stage):
             dialect=x.dialect.name,
             operation=request.operation,
             path=request.path,
-            model=route.alias if route is not None else (x.head.model if x.head is not None else ""),
-            stream=x.head.stream if x.head is not None else False,
+            model=route.alias if route is not None else (head.model if head is not None else ""),
+            stream=head is not None and head.stream,
             outcome=x.outcome or "failed",
             status=x.status,
             error=x.error.code if isinstance(x.error, HeadgateError) else "",
@@ -72,7 +74,7 @@ class Account(Stage):
             attempts=x.attempts,
             usage=replace(last.usage, native={}) if last is not None and last.usage is not None else None,
             charge=charge,
-            estimated=any(attempt.estimated for attempt in x.attempts),
+            estimated=estimated,
             losses=sorted({loss.what for loss in x.losses}) if x.losses else [],
             findings=sorted({finding.guard for finding in x.findings}) if x.findings else [],
             edits=x.target_edits,

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, to_builtins
@@ -39,9 +39,9 @@ class KeyRow(Struct, kw_only=True):
 
 
 class Spool(Protocol):
-    def begin(self, opened: Opened) -> None:
-        """A request goes upstream. Kept within a fraction of a second, unless it ends before; raises OSError when the disk
-        refuses."""
+    def begin(self, request_id: str, opened: Callable[[], Opened]) -> None:
+        """A request goes upstream. Kept within a fraction of a second, unless it ends before; `opened` is asked only then, by
+        any thread. Raises OSError when the disk refuses."""
         ...
 
     def keep(self, request_id: str) -> None:

@@ -215,6 +215,7 @@ def main(folder: str, database: str) -> None:
     log.sink = link.tell
     link.feed = Feed(Path(folder), SqliteLedger(Path(database)), link.price, every=EVERY)
     gc.freeze()
+    gc.set_threshold(20_000, 20, 100)  # a batch leaves no cycles
     link.feed.run(link.over)
 
 

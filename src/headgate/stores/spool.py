@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -82,22 +82,22 @@ class FileSpool:
         self._size = self._synced = len(segment.MAGIC)
         self._total = segment.total(folder)
         self._fault: OSError | None = None
-        self._begun: dict[str, Opened] = {}
+        self._begun: dict[str, Callable[[], Opened]] = {}
         """Requests under way that are not on disk: most end before the next round, and then need not be."""
         self._closed = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(self, opened: Opened) -> None:
+    def begin(self, request_id: str, opened: Callable[[], Opened]) -> None:
         if self._fault is not None or self._closed or self._total > self._bounds.limit:
             raise self._refusal()
-        self._begun[opened.id] = opened
+        self._begun[request_id] = opened
 
     def keep(self, request_id: str) -> None:
         with self._lock:
             opened = self._begun.pop(request_id, None)
             if opened is not None:
-                self._write(segment.frame((opened,)))
+                self._write(segment.frame((opened(),)))
 
     def append(self, records: Sequence[Record], ends: str = "") -> None:
         line = segment.frame(records)
@@ -119,10 +119,17 @@ class FileSpool:
     def _keep_all(self) -> None:
         """What was begun and has not ended since the last round. Lines go out in the order of the events: whoever ends a request
         takes it from `_begun` under the same lock."""
+        taken: dict[str, Callable[[], Opened]] = {}
         with self._lock:
-            if self._begun and not self._closed:
-                self._write(segment.frame(list(self._begun.values())))
-                self._begun.clear()
+            while self._begun and not self._closed:  # one by one: `begin` adds to it without the lock
+                taken.update((self._begun.popitem(),))
+            try:
+                if taken:
+                    self._write(segment.frame([opened() for opened in taken.values()]))
+            except OSError:
+                for request_id, opened in taken.items():
+                    self._begun.setdefault(request_id, opened)
+                raise
 
     def _refusal(self) -> OSError:
         where = str(self._folder)
