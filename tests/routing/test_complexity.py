@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.routing.complexity import FEATURES, HEAD, TAIL, Score, score
+from headgate.routing.complexity import FEATURES, HEAD, NODES, TAIL, Score, score
 from headgate.routing.reading import Reading, read
 from routing.requests import request
 
@@ -237,28 +238,47 @@ def test_the_score_is_the_sum_of_what_it_tells(text: str) -> None:
     assert found.value == pytest.approx(min(100, sum(points for _, points in found.features)), abs=0.05)
 
 
+def lines(reading: Reading) -> tuple[Score, int]:
+    """Its score, and how many lines of Python that took."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        return score(reading), count
+    finally:
+        sys.settrace(before)
+
+
 def test_a_schema_that_is_a_bomb_is_looked_at_within_bounds() -> None:
     wide = {"type": "object", "properties": {str(n): {"type": "object", "properties": {}} for n in range(100_000)}}
     deep: dict[str, Any] = {}
     for _ in range(100_000):
         deep = {"type": "object", "properties": {"a": deep}}
-    began = time.perf_counter()
-    assert score(asked("hi", schema=wide)).features == (("schema", 5.0),)
-    assert score(asked("hi", schema=deep)).features == (("schema", FEATURES["schema"].cap),)
-    assert time.perf_counter() - began < 0.5
+    levels, many = lines(asked("hi", schema=wide))
+    assert levels.features == (("schema", 5.0),)
+    assert many < 10 * 100_000, "each of the properties is seen, and put by"
+    levels, many = lines(asked("hi", schema=deep))
+    assert levels.features == (("schema", FEATURES["schema"].cap),)
+    assert many < 20 * NODES
 
 
-@pytest.mark.parametrize(("size", "seconds"), [(4_000, 500e-6), (400_000, 4e-3)])
-def test_the_cost_is_bounded(size: int, seconds: float) -> None:
-    """Ten times what a quiet machine takes for 4 kB (50 µs), twice the bound for 400 kB: what is caught is another order."""
-    text = ("The quick brown fox jumps over the lazy dog and must not stop 42 times. " * 6000)[:size]
-    reading = asked(text)
-    best = 1.0
-    for _ in range(30):
-        began = time.perf_counter()
-        score(reading)
-        best = min(best, time.perf_counter() - began)
-    assert best < seconds
+def test_a_long_message_is_read_at_its_ends() -> None:
+    """What stands between counts by its length (and its fences): 400 kB cost a search for those, and the rest as 4 kB do."""
+    words = "Prove that x^2 must be 42, step by step; Traceback: async def main(): "
+    plain = "The quick brown fox jumps over the lazy dog, again, then once more, a "
+    head, tail = (words * 30)[:HEAD], (words * 30)[-TAIL:]
+    (short, least), (long, most), (pasted, _) = (
+        lines(asked(head + middle + tail)) for middle in (words * 20, words * 5000, (plain * 5100)[: len(words) * 5000])
+    )
+    assert most < 1.1 * least
+    assert long == pasted
+    assert dict(long.features).pop("reasoning") == dict(short.features).pop("reasoning")
 
 
 def test_a_request_is_read_and_scored() -> None:
