@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from headgate.attempt import Served
 from headgate.dialects.base import Ask
-from headgate.dialects.render import Aliased, Encoded, Folded, Patched, Render, Verbatim
+from headgate.dialects.render import Aliased, Encoded, Folded, Patched, Render, Unshown, Verbatim
 from headgate.model.exchange import Exchange
 from headgate.model.prompt import Prompt
 
 
 def render(x: Exchange, served: Served, filtered: bool) -> Render:
     assert x.head is not None
+    if x.cause == "coalesced":
+        return Unshown()
     frames = served.frames
     client_whole = not x.head.stream
     same_form = frames.whole == client_whole and (client_whole or frames.framing == x.request.framing)

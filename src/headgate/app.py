@@ -17,6 +17,8 @@ from headgate.config.load import Loaded
 from headgate.config.provision import Plan, plan
 from headgate.config.schema import Config, Key
 from headgate.dialects import memo
+from headgate.flights.flight import Flight
+from headgate.flights.table import Table
 from headgate.http.admin import Changes
 from headgate.http.drain import Drain
 from headgate.http.incoming import Incoming
@@ -75,6 +77,7 @@ class Gateway:
         self.capacity = Capacity(config.server.max_concurrent, config.server.queue)
         self.drain = Drain()
         self.children = Children(self.drain.under_way, self.capacity.gate)
+        self.flights: Table[Flight] = Table()
         self.reloader = Reloader(source, self.build, self.swap)
         self._blobs = MemoryBlobs()
         self._environment = environment
@@ -93,6 +96,7 @@ class Gateway:
             pool=self.pool,
             drain=self.drain,
             children=self.children,
+            flights=self.flights,
             remember=self._remember,
             restore=self._restore,
             log=RequestLog(log) if log is not None else None,
@@ -119,6 +123,7 @@ class Gateway:
                     "Requests that may be under way at once now.",
                     lambda: self.capacity.gate.look().limit,
                 ),
+                "headgate_shared_bytes": ("Bytes of answers that are shared or kept.", lambda: self.flights.held.bytes),
                 "headgate_upstream_connections": ("Connections to providers.", lambda: self.pool.open_connections),
                 "headgate_spool_bytes": ("Bytes of records on disk.", lambda: self.spool.state().bytes),
                 "headgate_spool_lag_seconds": (

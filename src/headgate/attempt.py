@@ -38,7 +38,7 @@ from headgate.prepare import Prepare, Prepared
 from headgate.routing.policy import RateTerms
 from headgate.routing.standing import Lease
 from headgate.stores.base import Spool
-from headgate.upstream import Frames, Splitters, Unread, attempt, refused
+from headgate.upstream import Frames, Source, Splitters, Unread, attempt, refused
 
 HELD_LIMIT = 4 * 1024 * 1024
 """Bytes of frames held before the commit."""
@@ -49,7 +49,7 @@ class Served(Struct, kw_only=True):
     answer in place of this one, which broke off: from a target that goes on behind the text already shown ("" for none)."""
 
     prepared: Prepared
-    frames: Frames
+    frames: Source
     held: list[Frame]
     meter: Meter
     row: AttemptRow

@@ -6,6 +6,7 @@
     │   ├── Unauthenticated 401 no key, or one that is not valid        ├── OverBudget 402  a budget is spent
     │   ├── Forbidden 403       the key may not do this                 ├── Blocked 400     a guard said no
     │   ├── NotFound 404        no such model, path or object           ├── Upgrade 426     no WebSocket here
+    │   ├── Conflict 409        not now: the same is under way          ├── Unprocessable 422  it contradicts an earlier request
     │   └── TooLarge 413        body over the limit                     └── RequestTimeout 408  its body stopped coming
     ├── UpstreamError      the provider
     │   ├── UpstreamRefused     it answered with an error status or an error in the answer (`status` is its own)
@@ -21,7 +22,9 @@ an upstream address or a stack. The body is rendered in the client's dialect (`D
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound="HeadgateError")
 
 
 class HeadgateError(Exception):
@@ -40,6 +43,12 @@ class HeadgateError(Exception):
         self.retry_after = retry_after
         if code is not None:
             self.code = code
+
+    def anew(self: E) -> E:
+        """The same, for another caller: an error that is raised keeps where it was raised, and is changed on its way."""
+        fresh = type(self).__new__(type(self), *self.args)
+        fresh.__dict__.update(self.__dict__)
+        return fresh
 
 
 class Refused(HeadgateError):
@@ -68,6 +77,18 @@ class NotFound(Refused):
     status = 404
     code = "not_found"
     kind = "not_found_error"
+
+
+class Conflict(Refused):
+    status = 409
+    code = "conflict"
+    kind = "conflict_error"
+    retryable = True
+
+
+class Unprocessable(Refused):
+    status = 422
+    code = "unprocessable"
 
 
 class TooLarge(Refused):

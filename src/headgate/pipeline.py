@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -36,8 +36,14 @@ _log = structlog.get_logger("headgate.pipeline")
 
 
 class Pipeline:
+    """`answer`: how a request that passed the stages gets its answer, if not by dispatch itself."""
+
     def __init__(
-        self, stages: Sequence[Stage], dispatch: Dispatch, remember: Callable[[str, Iterable[tuple[str, bytes]]], None]
+        self,
+        stages: Sequence[Stage],
+        dispatch: Dispatch,
+        remember: Callable[[str, Iterable[tuple[str, bytes]]], None],
+        answer: Callable[[Exchange], Awaitable[Served]] | None = None,
     ) -> None:
         self.stages = tuple(stages)
         self._starts = tuple(stage for stage in stages if type(stage).start is not Stage.start)
@@ -45,6 +51,7 @@ class Pipeline:
         self.ends = tuple(stage for stage in stages if type(stage).finish is not Stage.finish)
         """The stages that have something to finish."""
         self.dispatch = dispatch
+        self._answer = answer if answer is not None else dispatch
         self.remember = remember
 
     def start(self, x: Exchange) -> Coroutine[Any, Any, Flow]:
@@ -60,7 +67,7 @@ class Pipeline:
             for at in starts:
                 await at.start(x)
             at = self.stages[-1]
-            served = await self.dispatch(x)
+            served = await self._answer(x)
         except BaseException as raised:
             error = x.interrupted or raised
             known = told(error, x)
@@ -200,7 +207,7 @@ class Flow:
         try:
             ended = await self._frames.pour(take)
         except HeadgateError:
-            if not self._frames.decoder.complete:
+            if not self._frames.progress.complete:
                 raise
             return True  # after its end, an answer cannot fail any more
         if broken is not None:
@@ -210,9 +217,9 @@ class Flow:
     def _show(self, frames: list[Frame], write: Sink) -> bool:
         """Whether more may come."""
         out = self._feed(frames)
-        if self._frames.decoder.complete:
+        if self._frames.progress.complete:
             self._withheld += out  # the answer is over: its last bytes wait for the record
-            self._frames.response.limit(GRACE)
+            self._frames.limit(GRACE)
             return True
         if not out:
             return True
@@ -223,7 +230,7 @@ class Flow:
         """`out`, behind the bytes of an end that was none: the provider begins another answer in the same body."""
         if not self._withheld:
             return out
-        self._frames.response.limit(None)
+        self._frames.limit(None)
         out, self._withheld = self._withheld + out, b""
         return out
 
@@ -298,7 +305,7 @@ class Flow:
         for filter_ in self._filters:
             filter_.end()
         served = self._served
-        served.end(outcome, self.x.error, ended or self._frames.decoder.complete)
+        served.end(outcome, self.x.error, ended or self._frames.progress.complete)
         finish(self.x, self._pipeline.ends, outcome, status)
 
 

@@ -30,6 +30,9 @@ from headgate.dialects.json_array import Parser as JsonArrayParser
 from headgate.dialects.needs import needs_of
 from headgate.dialects.sse import Parser as SseParser
 from headgate.dispatch import Dispatch
+from headgate.flights import Flights
+from headgate.flights.flight import Flight
+from headgate.flights.table import Table
 from headgate.guards.pattern import compile as compile_guards
 from headgate.http.admin import Reload, reload_handler
 from headgate.http.drain import Drain
@@ -97,6 +100,7 @@ class Resources(Struct, frozen=True, kw_only=True, eq=False):
     pool: Pool
     drain: Drain
     children: Children
+    flights: Table[Flight]
     remember: Callable[[str, Iterable[tuple[str, bytes]]], None]
     restore: Callable[[str, Prompt], None]
     log: Observer | None
@@ -214,7 +218,14 @@ class Snapshot:
             Mirror(_shadow(self._resolve), lambda x: children.beside(x, beside.carry)),
             guard_output,
         ]
-        return Pipeline(stages, dispatch, resources.remember)
+        flights = Flights(
+            dispatch=dispatch,
+            ends=(audit, account),
+            children=resources.children,
+            table=resources.flights,
+            guards=self.plan.guards,
+        )
+        return Pipeline(stages, dispatch, resources.remember, flights)
 
     def _dispatch(self, resources: Resources) -> Dispatch:
         prepare = Prepare(

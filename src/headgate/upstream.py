@@ -50,8 +50,23 @@ Taker = Callable[[list[Frame]], bool]
 """Takes frames that have arrived, and says whether more may come at once."""
 
 
+class Progress(Protocol):
+    """How far an answer is."""
+
+    @property
+    def complete(self) -> bool:
+        """Its own end was among the frames that were read; the body may not have ended yet."""
+        ...
+
+
 class Source:
-    """Where an answer's frames come from. `read` gives what arrived together, [] at the end; it raises what went wrong, once."""
+    """Where an answer's frames come from: one HTTP answer, or one that is shared. `read` gives what arrived together, [] at the end;
+    it raises what went wrong, once."""
+
+    framing: str
+    whole: bool
+    """One document, not a stream."""
+    progress: Progress
 
     async def read(self) -> list[Frame]:
         raise NotImplementedError
@@ -62,6 +77,10 @@ class Source:
             if not taker(frames):
                 return False
         return True
+
+    def limit(self, seconds: float | None) -> None:
+        """As `net.Response.limit`."""
+        raise NotImplementedError
 
     def close(self) -> None:
         raise NotImplementedError
@@ -74,15 +93,12 @@ class Frames(Source):
         self, response: Response, decoder: Decoder, framing: str, splitters: Splitters, *, verbatim: bool = False
     ) -> None:
         self.response = response
-        self.decoder = decoder
+        self.decoder = self.progress = decoder
         self.framing = framing
+        self.whole = framing == "whole"
         self._verbatim = verbatim
-        self._splitter = splitters[framing]() if framing != "whole" else None
+        self._splitter = None if self.whole else splitters[framing]()
         self._ended = False
-
-    @property
-    def whole(self) -> bool:
-        return self._splitter is None
 
     async def read(self) -> list[Frame]:
         while not self._ended:
@@ -153,6 +169,9 @@ class Frames(Source):
                 raise
             self.decoder.complete = self.decoder.complete or whole
             return Decoded(events=tuple(leaves(data)))
+
+    def limit(self, seconds: float | None) -> None:
+        self.response.limit(seconds)
 
     def close(self) -> None:
         self.response.close()

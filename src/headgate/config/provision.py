@@ -254,6 +254,7 @@ def _policy(config: schema.Config, model: routes.Model) -> Policy:
         shadow=Share(use=model.shadow.use, percent=model.shadow.percent) if model.shadow is not None else None,
         min_rate=RateTerms(**asdict(model.min_rate)) if model.min_rate is not None else None,
         timeout=model.timeout,
+        coalesce=model.coalesce,
     )
 
 

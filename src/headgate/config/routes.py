@@ -208,6 +208,10 @@ class Model(Section, frozen=True, kw_only=True):
         MinRate | None,
         "What a stream must bring from its first content on; one that trickles has failed, as one that breaks off.",
     ] = None
+    coalesce: Annotated[
+        bool,
+        "Requests of one tenant that are identical, byte for byte, share one call while it is under way; one pays.",
+    ] = False
     timeout: Annotated[Seconds | None, "All attempts and pauses until the answer begins."] = None
     strict: Annotated[bool, "Refuse a request that cannot be carried to the target without loss."] = False
     answer_model: Annotated[

@@ -34,6 +34,12 @@ def faults(config: Config) -> Iterator[Fault]:
         if model.shadow is not None and alias_of(config, model.shadow.use) == name:
             yield Fault(f"models.{name}.shadow.use", "it would be its own shadow", "name another model")
         yield from _judges(config, f"models.{name}", model)
+        if model.coalesce and model.midstream == "continue":
+            yield Fault(
+                f"models.{name}.coalesce",
+                "an answer that is shared cannot be gone on with when it breaks off",
+                "take midstream: restart",
+            )
     yield from _retry("retry", config.retry)
     yield from _chains(config)
     yield from _breakers(config)

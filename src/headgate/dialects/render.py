@@ -1,10 +1,11 @@
-"""From an answer's frames and events to the client's bytes. Four ways, one interface:
+"""From an answer's frames and events to the client's bytes. Five ways, one interface:
 
 Verbatim   same dialect and framing, nothing edits: the provider's bytes.
 Patched    same dialect and framing, guards edit: frames wait until all their text is decided, then the slots of their own JSON
            are replaced, and what repeats an edited text is rewritten. No frame is added, lost or reordered.
 Encoded    crossing, streamed: the client dialect's Encoder.
 Folded     crossing, whole (also a stream told to a client that wants one document).
+Unshown    nothing: of an answer whose frames others render.
 
 `frame` announces a frame before its events are fed; `events` takes what the guards let through; `take` gives bytes that may go
 now; `end` the rest. A usage frame that only the gateway asked for is not shown.
@@ -242,6 +243,26 @@ class Folded:
 
     def losses(self) -> list[Loss]:
         return self._losses
+
+
+class Unshown:
+    needs_events = False
+    last = b""
+
+    def frame(self, frame: Frame) -> None:
+        return None
+
+    def events(self, events: Iterable[Event]) -> None:
+        return None
+
+    def take(self) -> bytes:
+        return b""
+
+    def end(self) -> bytes:
+        return b""
+
+    def losses(self) -> list[Loss]:
+        return []
 
 
 _MODEL: tuple[Path, ...] = (("model",), ("modelVersion",), ("message", "model"), ("response", "model"))

@@ -27,6 +27,8 @@ _STREAM = {
     "json-array": [(b"content-type", b"application/json; charset=UTF-8"), (b"x-accel-buffering", b"no")],
 }
 _SHOWN_LOSSES = 20
+_CACHE = {"carried": b"miss", "coalesced": b"coalesced", "replayed": b"replayed"}
+"""An answer's origin -> what `x-headgate-cache` says of it."""
 
 
 def reply_headers(x: Exchange, flow: Flow) -> Headers:
@@ -35,8 +37,8 @@ def reply_headers(x: Exchange, flow: Flow) -> Headers:
     headers += passed(flow.headers)
     if x.route is not None and x.route.sunset:
         headers += _ending(x.route.sunset, x.at)
-    if x.attempts:
-        attempt = x.attempts[-1]
+    attempt = x.served or (x.attempts[-1] if x.attempts else None)
+    if attempt is not None:
         headers += [
             (b"x-headgate-provider", attempt.provider.encode()),
             (b"x-headgate-model", _safe(attempt.target)),
@@ -44,6 +46,8 @@ def reply_headers(x: Exchange, flow: Flow) -> Headers:
         ]
         if flow.whole and attempt.cost is not None:
             headers.append((b"x-headgate-cost", b"%d.%09d" % divmod(sum(one.cost or 0 for one in x.attempts), 10**9)))
+    if x.origin:
+        headers.append((b"x-headgate-cache", _CACHE[x.origin]))
     if x.losses:
         names = sorted({loss.what for loss in x.losses})
         listed = names[:_SHOWN_LOSSES] + ([f"+{len(names) - _SHOWN_LOSSES}"] if len(names) > _SHOWN_LOSSES else [])

@@ -34,7 +34,10 @@ from headgate.pipeline import Flow, Pipeline, finish, told
 Handler = Callable[["Ingress", Exchange, routes.Match, Incoming], Awaitable[None]]
 
 _CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
-_ONCE = frozenset((*_CREDENTIALS, b"content-type", b"content-encoding", b"host", b"traceparent", b"x-headgate-strict"))
+IDEMPOTENCY = b"idempotency-key"
+_ONCE = frozenset(
+    (*_CREDENTIALS, b"content-type", b"content-encoding", b"host", b"traceparent", b"x-headgate-strict", IDEMPOTENCY)
+)
 ANSWERED = frozenset(("generate", "count"))
 """Operations that the pipeline answers."""
 JSON = (b"content-type", b"application/json")
@@ -73,7 +76,7 @@ class Ingress:
         self.drain.under_way[task] = x
         try:
             try:
-                check_headers(x.request.headers)
+                x.request.idempotent = IDEMPOTENCY in check_headers(x.request.headers)
                 x.request.credential = credential(incoming, match)
                 x.request.client = self._client_address(incoming)
                 if self.drain.begun and match.operation not in WHILE_DRAINING:
@@ -164,13 +167,15 @@ def exchange(incoming: Incoming, match: routes.Match, dialect: Dialect, bounds: 
     return x
 
 
-def check_headers(headers: Headers) -> None:
+def check_headers(headers: Headers) -> set[bytes]:
+    """Those of `_ONCE` that are there. Raises BadRequest where one is twice."""
     seen: set[bytes] = set()
     for name, _ in headers:
         if name in _ONCE:
             if name in seen:
                 raise BadRequest(f"the header {name.decode()} is given twice", code="duplicate_header")
             seen.add(name)
+    return seen
 
 
 def credential(incoming: Incoming, match: routes.Match) -> bytes:

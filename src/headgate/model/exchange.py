@@ -17,7 +17,7 @@ from headgate.errors import BadRequest
 
 from .identity import Identity
 from .prompt import Loss
-from .record import AttemptRow, Cause, Outcome
+from .record import AttemptRow, Cause, Origin, Outcome
 from .route import Route
 from .trail import Trail
 
@@ -42,6 +42,8 @@ class Request(Struct, kw_only=True):
     """From the URL likewise."""
     framing: str = "sse"
     """How a streamed answer is framed for this client."""
+    idempotent: bool = False
+    """It carries an Idempotency-Key."""
     site: str = ""
     """A provider prefix of the path ("/openai/v1/..."): bare model names mean this site's."""
     read_body: Callable[[], Awaitable[bytes]]
@@ -67,6 +69,8 @@ class Exchange(Struct, kw_only=True, eq=False):
     """Of a child (children.py): the id of the exchange that it was made for."""
     cause: Cause = ""
     """And what for."""
+    origin: Origin = ""
+    """Of an answer that is not of attempts of its own."""
     dry: bool = False
     """Explain: every decision is made, nothing is called, nothing is spent."""
 

@@ -19,6 +19,10 @@ Outcome: TypeAlias = Literal["done", "refused", "failed", "abandoned", "parked"]
 Cause: TypeAlias = Literal["", "shadow", "judge", "coalesced"]
 """Why a call was made that no caller asked for: "" for a caller's own request, else it is a child of the one named as `parent`."""
 
+Origin: TypeAlias = Literal["", "carried", "coalesced", "replayed"]
+"""Where an answer came from that is not of attempts of the request's own: a call of the gateway's that was made for it, one that was
+under way already, one that is over. The tokens of such a request are its child's, or of the child that the trail names."""
+
 
 class Opened(Struct, kw_only=True, omit_defaults=True, gc=False, tag="opened", tag_field="row"):
     """A request is about to go upstream. Closed by its RequestRow; else recovery writes one (outcome "failed", estimated)."""
@@ -95,6 +99,7 @@ class RequestRow(Struct, kw_only=True, omit_defaults=True, gc=False, tag="reques
     parent: str = ""
     """The id of the request that this one was made for; its `cause` says why. Such a child's money is its tenant's like any other."""
     cause: Cause = ""
+    origin: Origin = ""
 
 
 class Held(Struct, kw_only=True, omit_defaults=True, gc=False, tag="held", tag_field="row"):

@@ -71,3 +71,5 @@ class Policy(Struct, frozen=True, kw_only=True):
     min_rate: RateTerms | None = None
     timeout: float | None = None
     """Seconds for all attempts and pauses until the answer begins."""
+    coalesce: bool = False
+    """Identical requests of a tenant that are in flight share one call."""

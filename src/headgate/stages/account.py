@@ -85,6 +85,7 @@ class Account(Stage):
             upstream_us=x.upstream_ns // 1000,
             parent=x.parent,
             cause=x.cause,
+            origin=x.origin,
         )
 
     def _held(self, x: Exchange) -> Held | None:

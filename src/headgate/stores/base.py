@@ -80,7 +80,7 @@ def told(row: RequestRow | AttemptRow) -> dict[str, Any]:
 
 class UsageLine(Struct, kw_only=True):
     """Requests are the callers' own. Their children (calls that were made for them: a shadow, a judge) are counted apart; the tokens and
-    amounts are those of both."""
+    amounts are those of both; tokens of a shared answer are those of the child that asked for it."""
 
     group: str
     requests: int

@@ -171,7 +171,7 @@ def _added(line: UsageLine | None, name: str, row: RequestRow) -> UsageLine:
     line.requests += not row.cause
     line.children += bool(row.cause)
     line.failed += not row.cause and row.outcome == "failed"
-    if row.usage is not None:
+    if row.usage is not None and not row.origin:
         line.input += row.usage.input
         line.output += row.usage.output
         line.cache_read += row.usage.cache_read

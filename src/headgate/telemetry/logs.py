@@ -175,6 +175,7 @@ class _Line(Struct, kw_only=True, omit_defaults=True):
     findings: list[str] = []
     parent: str = ""
     cause: str = ""
+    origin: str = ""
     trace: str = ""
     client: str = ""
     total_ms: float = 0.0
@@ -200,6 +201,7 @@ class RequestLog:
             dialect=x.dialect.name,
             parent=x.parent,
             cause=x.cause,
+            origin=x.origin,
             trace=x.trace_id,
             client=request.client,
             total_ms=x.total_us() / 1000,

@@ -92,6 +92,8 @@ class Metrics:
         """By cause and outcome."""
         self._lost: dict[str, int] = {}
         """Nano-dollars of attempts that lost against another one of the same request, by model."""
+        self._shared: dict[tuple[str], int] = {}
+        """By origin."""
         self._losses: dict[tuple[str], int] = {}
         self._findings: dict[tuple[str, str, str, str], int] = {}
         self._overhead = _Histogram(_OVERHEAD)
@@ -118,7 +120,9 @@ class Metrics:
             self._findings[label] = self._findings.get(label, 0) + f.count
 
     def _request(self, x: Exchange) -> None:
-        last = x.attempts[-1] if x.attempts else None
+        last = x.served or (x.attempts[-1] if x.attempts else None)
+        if x.origin:
+            self._shared[(x.origin,)] = self._shared.get((x.origin,), 0) + 1
         model = self._bounded(x.route.alias) if x.route is not None else ""
         key = (x.dialect.name, model, last.provider if last is not None else "", x.outcome or "", x.status)
         sums = self._requests.get(key)
@@ -190,6 +194,12 @@ class Metrics:
             "Calls made for requests (a shadow, a judge): no request of a caller's.",
             ("cause", "outcome"),
             list(self._children.items()),
+        )
+        yield _counter(
+            "headgate_shared_answers",
+            "Requests whose answer came from a call that is not theirs alone.",
+            ("origin",),
+            list(self._shared.items()),
         )
         yield from self._of_attempts(attempts)
         yield _counter("headgate_losses", "What crossings could not carry.", ("what",), list(self._losses.items()))

@@ -59,7 +59,7 @@ class _Table:
 
 def _request(row: RequestRow) -> tuple[object, ...]:
     usage = row.usage
-    counts = (None, None, None) if usage is None else (usage.input, usage.output, usage.cache_read)
+    counts = (None, None, None) if usage is None or row.origin else (usage.input, usage.output, usage.cache_read)
     who = (row.id, row.at, row.tenant, row.key_name, row.model, row.provider)
     how = (row.outcome, row.status, row.error, row.cause)
     return (*who, *how, *counts, row.charge, row.estimated, _encode(row).decode())

@@ -110,7 +110,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         f"""CREATE VIEW requests AS SELECT id, at, tenant, key_name, model, provider, outcome, status, error, cause, charge,
             estimated, coalesce(json_array_length(record, '$.attempts'), 0) AS attempts, {_counts("record")},
             {_columns("record", "key_id dialect operation path stream target='' usage losses='[]' findings='[]' edits='[]'")},
-            {_columns("record", "trace_id='' user_agent='' first_us total_us=0 upstream_us=0 parent=''")} FROM records""",  # noqa: S608
+            {_columns("record", "trace_id='' user_agent='' first_us total_us=0 upstream_us=0 parent='' origin=''")} FROM records""",  # noqa: S608
         f"""CREATE VIEW attempts AS SELECT records.id || '.' || json_extract(value, '$.number') AS id,
             records.id AS request_id, {_counts("value")},
             {_columns("value", "number at provider target dialect credential outcome status=0 error='' usage cost")},
