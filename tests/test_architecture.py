@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http1": VALUES | {"tasks", "net"},
     "upstream": VALUES | {"tasks", "dialects.base", "net"},
     "prepare": VALUES | {"dialects", "providers.base", "providers.site", "net"},
+    "probe": VALUES | {"tasks", "routing", "net", "providers.base", "providers.site"},
     "pace": VALUES | {"routing", "net", "meter"},
     "attempt": VALUES | {"pace", "dialects", "routing", "stores.base", "net", "upstream", "meter", "prepare"},
     "dispatch": VALUES | {"tasks", "dialects", "routing", "upstream", "meter", "prepare", "attempt", "cascade"},

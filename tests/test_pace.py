@@ -4,8 +4,6 @@ something is to be done."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,25 +15,10 @@ from headgate.model.events import PartDelta
 from headgate.net import Headers, Response
 from headgate.pace import Paced
 from headgate.routing.policy import RateTerms
+from timeless import timed
 
 TERMS = RateTerms(tokens=10.0, window=2.0)
 """60 characters in 2 seconds."""
-
-
-class Timeless(asyncio.SelectorEventLoop):
-    """Its time goes on to the next timer when nothing else is to be done."""
-
-    def __init__(self) -> None:
-        self._now = 100.0
-        super().__init__()
-
-    def time(self) -> float:
-        return self._now
-
-    def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self._now = max(self._now, self._scheduled[0].when())  # type: ignore[attr-defined]
-        super()._run_once()  # type: ignore[misc]
 
 
 class Slow(Response):
@@ -62,11 +45,6 @@ class Slow(Response):
 
     def close(self) -> None:
         self.closed = True
-
-
-def timed(main: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=Timeless) as runner:
-        runner.run(main)
 
 
 async def read(says: list[tuple[float, int]], rest: float = 0.0) -> float:

@@ -26,10 +26,11 @@ from headgate.http.ingress import Ingress
 from headgate.http1 import Pool
 from headgate.model.prompt import Prompt
 from headgate.model.usage import Usage
+from headgate.probe import Prober
 from headgate.reload import Reloader, compare, refuse_fixed
 from headgate.routing.affinity import Warmth
-from headgate.routing.standing import Standings
-from headgate.snapshot import DIALECTS, SPLITTERS, Resources, Snapshot
+from headgate.routing.standing import Change, Standings
+from headgate.snapshot import DIALECTS, SPLITTERS, Resources, Snapshot, fetcher, opener
 from headgate.stages.admit import Capacity
 from headgate.stores import keys
 from headgate.stores.base import KeyRow
@@ -72,7 +73,7 @@ class Gateway:
         self.directory = ResidentDirectory(self.stores.keys, self._declared(config.keys))
         self.objects = RecentObjects(self.stores.objects)
         self.targets = Targets()
-        self.standings = Standings(first.breaker, self.targets)
+        self.standings = Standings(first.breaker, self._changed)
         self.pool = Pool()
         self.capacity = Capacity(config.server.max_concurrent, config.server.queue)
         self.drain = Drain()
@@ -106,6 +107,17 @@ class Gateway:
             reload=self.reloader,
         )
         self._snapshot = Snapshot(first, self._resources)
+        self.prober = Prober(
+            standings=self.standings,
+            sites=lambda: self.plan.sites,
+            every=lambda site: self.plan.probed_every(site),
+            open_=opener(self.pool),
+            fetch=fetcher(self.pool, environment),
+        )
+
+    def _changed(self, change: Change) -> None:
+        self.targets(change)
+        self.prober(change)
 
     def _metrics(self, dropped: Mapping[str, int]) -> Metrics:
         return Metrics(
@@ -225,6 +237,7 @@ class Gateway:
         self.directory.start()
 
     def close(self) -> None:
+        self.prober.close()
         self.pool.close()
         self.spool.close()
         self.directory.close()

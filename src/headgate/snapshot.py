@@ -182,8 +182,8 @@ class Snapshot:
             listed=self.offering.listed,
             at=plan.at,
         )
-        self._open = _open(resources.pool)
-        self._fetch = _fetch(resources.pool, resources.environment)
+        self._open = opener(resources.pool)
+        self._fetch = fetcher(resources.pool, resources.environment)
         self._resolve = Resolve(
             self.models,
             resources.objects,
@@ -304,7 +304,7 @@ def _fingerprint(config: Config, pepper: bytes) -> str:
     return keys.digest(pepper, msgspec.json.encode(config, enc_hook=str).decode()).hex()[:16]
 
 
-def _open(pool: Pool) -> Open:
+def opener(pool: Pool) -> Open:
     """The demo provider answers in this process; everybody else over HTTP."""
     local = demo.Demo(DIALECTS)
 
@@ -314,7 +314,7 @@ def _open(pool: Pool) -> Open:
     return open_
 
 
-def _fetch(pool: Pool, environment: Mapping[str, str]) -> Fetch:
+def fetcher(pool: Pool, environment: Mapping[str, str]) -> Fetch:
     """What is fetched aside (tokens) goes through the environment's proxy, like the calls it is for."""
 
     async def fetch(call: Call, *, limit: int = 1 << 20) -> tuple[int, Headers, bytes]:

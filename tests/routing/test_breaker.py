@@ -276,6 +276,20 @@ def test_new_terms_close_it_and_void_what_is_under_way() -> None:
     assert told[0].why == "4 errors and 0 slow of 4 calls in 10 s"
 
 
+def test_one_that_is_to_be_asked_aside_is_held_until_it_has_answered() -> None:
+    breaker = opened(replace(TERMS, probed=True))
+    assert (breaker.held, breaker.state(100.0), breaker.admit(100.0)) == (True, "open", None)
+    assert breaker.opens_again(0.5) == 1.5
+    assert breaker.opens_again(100.0) > 0
+    breaker.clear()
+    assert (breaker.held, breaker.state(1.0), breaker.admit(1.0)) == (False, "open", None), "its time is not over"
+    assert breaker.record(probe(breaker, 2.0), "error", 2.0) == "open"
+    assert breaker.held, "anew, each time it opens"
+    breaker.clear()
+    assert [breaker.record(probe(breaker, 9.0), "ok", 9.0) for _ in range(2)] == [None, "closed"]
+    assert not breaker.held
+
+
 def test_what_was_not_admitted_counts_for_nothing() -> None:
     """A caller that went on without a token must not prolong the time that it ignored."""
     breaker = opened()

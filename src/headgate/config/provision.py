@@ -27,7 +27,7 @@ from headgate.net import Deadlines
 from headgate.providers import demo
 from headgate.providers.base import Credential, Secret, Site
 from headgate.providers.registry import all_providers
-from headgate.providers.site import SiteConfig, build, discover
+from headgate.providers.site import SiteConfig, build, discover, listing
 from headgate.routing import balance
 from headgate.routing.breaker import BreakerTerms
 from headgate.routing.eject import EjectTerms
@@ -72,7 +72,14 @@ class Plan(Struct, frozen=True):
         if known is not None and known.provider is demo.PROVIDER:
             return BreakerTerms(minimum=1_000_000)  # its faults are there to be seen
         section = self.config.providers.get(site.partition("#")[0])
-        return BreakerTerms(**asdict(section.breaker)) if section is not None else BreakerTerms()
+        if section is None:
+            return BreakerTerms()
+        return BreakerTerms(**asdict(section.breaker), probed=section.probe is not None)
+
+    def probed_every(self, site: str) -> float | None:
+        """Seconds between two active probes of a site; None: there are none."""
+        section = self.config.providers.get(site.partition("#")[0])
+        return section.probe.every if section is not None and section.probe is not None else None
 
 
 def plan(config: schema.Config, environment: Mapping[str, str]) -> Plan:
@@ -103,6 +110,12 @@ def sites_of(
             raise ConfigError("api_key and api_keys are both given", where=f"providers.{name}", hint="give one of them")
         first = section.api_keys[0].api_key if section.api_keys else section.api_key
         sites[name] = site = build(name, provider, _site_config(section, first), environment)
+        if section.probe is not None and listing(site) is None:
+            raise ConfigError(
+                "this provider lists no models: there is nothing to ask it that costs nothing",
+                where=f"providers.{name}.probe",
+                hint="leave it out",
+            )
         if section.api_keys:
             sites |= _keyed(name, site, section.api_keys)
             spread[name] = tuple(

@@ -89,6 +89,12 @@ class Breaker(Section, frozen=True, kw_only=True):
     probe_lease: Annotated[Seconds, "How long one of these may take before another one goes in its place."] = 60.0
 
 
+class Probe(Section, frozen=True, kw_only=True):
+    """A provider is asked for its list of models, with its key, while one of its targets is open. That costs no tokens."""
+
+    every: Annotated[Seconds, "How often."] = 30.0
+
+
 class ProviderKey(Section, frozen=True, kw_only=True):
     unique: ClassVar[tuple[str, ...]] = ("name",)
 
@@ -121,6 +127,11 @@ class Provider(Section, frozen=True, kw_only=True):
     verify: Annotated[bool, "Check its certificate."] = True
     timeouts: Annotated[Timeouts, "Deadlines of its attempts."] = Timeouts()
     breaker: Annotated[Breaker, "When one of its models is left alone for a while."] = Breaker()
+    probe: Annotated[
+        Probe | None,
+        "Once it is left alone, callers come back only when the provider itself has answered; without this, a few of them"
+        " are what shows that.",
+    ] = None
 
 
 class Key(Section, frozen=True, kw_only=True):

@@ -139,6 +139,11 @@ def passing(site: Site, allow: Allow, rest: str) -> tuple[str, Endpoint]:
     return site.base_path + allow.prefix + rest, next(alike, endpoints[0])
 
 
+def listing(site: Site) -> Allow | None:
+    """The row of the provider's table that lists its models, None where it lists none."""
+    return next((row for row in site.provider.opaque if (row.method, row.pattern) == ("GET", "/models")), None)
+
+
 async def call_headers(site: Site, endpoint: Endpoint, fetch: Fetch, client: Headers | None = None) -> Headers:
     """All headers of a call but the body's own. `client`: those of the client's that its dialect lets through; they win
     over the provider's defaults and lose to what the operator set."""

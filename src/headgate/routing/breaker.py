@@ -9,6 +9,7 @@ Rules of this file:
   own. A token of an earlier period is void: a late result says how the target was, and decides nothing about how it is.
 - Only what speaks of the target counts. A 429, the caller's own error, a cancelled call are "ignored": they free a probe's slot.
 - A bad result opens, a good one never does, though it may be the one that completes the minimum.
+- Where an active probe is to decide (`probed`), open does not end by time alone: it is held until `clear`.
 - A probe that does not report gives its slot back after `probe_lease`; when it does report, while still half-open, it counts.
 - Open turns half-open by time alone, so that looking (`state`, `allows`, `opens_again`, `seen`) changes nothing. Whoever wants to
   be told of turns (`turned`) is told of this one when the first probe is let through.
@@ -27,6 +28,8 @@ Result: TypeAlias = Literal["ok", "error", "slow", "ignored"]
 """Of one call. "slow": it answered, but late. "ignored": it says nothing about the target's health."""
 
 BUCKETS = 10
+HELD = 1.0
+"""Seconds after which to look again at one that is held."""
 
 
 class BreakerTerms(Struct, frozen=True, kw_only=True):
@@ -50,6 +53,8 @@ class BreakerTerms(Struct, frozen=True, kw_only=True):
     """Half-open: at most so many calls in flight, and so many answers close it."""
     probe_lease: float = 60.0
     """A probe that has not reported for so long no longer holds its slot."""
+    probed: bool = False
+    """Once open, it stays so until somebody has asked the target aside (`clear`)."""
 
     def speed(self, first_content: float) -> Literal["ok", "slow"]:
         """The result of a call that answered, by its seconds to the first content."""
@@ -141,6 +146,7 @@ class Breaker:
 
     __slots__ = (
         "_answers",
+        "_cleared",
         "_closed",
         "_open_for",
         "_probes",
@@ -160,7 +166,8 @@ class Breaker:
         self._serial = 0  # the last token handed out
         self._closed: int | None = None  # the token of all calls while closed
         self._probes: dict[int, float] = {}  # token -> admitted at; never more than terms.probes
-        self._until = 0.0  # when open: half-open from here on
+        self._until = 0.0  # when open: half-open from here on,
+        self._cleared = True  # where nobody is to be asked aside first
         self._close()
 
     def renew(self, terms: BreakerTerms) -> None:
@@ -176,17 +183,26 @@ class Breaker:
     def state(self, now: float) -> State:
         if self._closed is not None:
             return "closed"
-        return "open" if now < self._until else "half_open"
+        return "open" if self.held or now < self._until else "half_open"
+
+    @property
+    def held(self) -> bool:
+        """Open until `clear`."""
+        return self._closed is None and not self._cleared
 
     def allows(self, now: float) -> bool:
         """Would `admit` let a call through? Without effect."""
-        return self._closed is not None or (now >= self._until and self._in_flight(now) < self.terms.probes)
+        return self._closed is not None or (
+            self._cleared and now >= self._until and self._in_flight(now) < self.terms.probes
+        )
 
     def opens_again(self, now: float) -> float:
         """Seconds until a call may go at the latest, 0.0 where one may go now. While all probes are out, that is the end of the
-        oldest one's lease."""
+        oldest one's lease; while it is held nobody knows, and it is a guess."""
         if self.allows(now):
             return 0.0
+        if self.held:
+            return max(self._until - now, HELD)
         if now < self._until:
             return self._until - now
         return min(self._probes.values()) + self.terms.probe_lease - now
@@ -206,7 +222,8 @@ class Breaker:
             return None
         self._probes = {token: at for token, at in self._probes.items() if not self._lapsed(at, now)}
         if self._serial == self._since:
-            self._turned(Turn("open", "half_open", f"{self._open_for:g} s are over"))
+            answers = " and its provider answers" if self.terms.probed else ""
+            self._turned(Turn("open", "half_open", f"{self._open_for:g} s are over{answers}"))
         self._serial += 1
         self._probes[self._serial] = now
         return self._serial
@@ -245,6 +262,10 @@ class Breaker:
 
     # ------------------------------------------------------------------ changing
 
+    def clear(self) -> None:
+        """The target answers: it need not be held any longer."""
+        self._cleared = True
+
     def _close(self) -> State:
         self._serial += 1
         self._closed = self._since = self._serial  # no token is larger: the probes' are void
@@ -260,6 +281,7 @@ class Breaker:
         self._probes = {}
         self._open_for = seconds
         self._until = now + seconds
+        self._cleared = not self.terms.probed
         self._answers = self._slow_answers = 0
         return "open"
 

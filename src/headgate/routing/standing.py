@@ -224,6 +224,10 @@ class Standings:
             if standing.breaker.terms != (own := terms(site)):
                 standing.breaker.renew(own)
 
+    def held(self, site: str) -> list[Breaker]:
+        """Of the site's targets, those that wait for it to be asked aside."""
+        return [known.breaker for (own, _), known in self._targets.items() if own == site and known.breaker.held]
+
     def route(self, alias: str) -> RouteStanding:
         found = self._routes.get(alias)
         if found is None:
