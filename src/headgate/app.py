@@ -107,12 +107,15 @@ class Gateway:
             reload=self.reloader,
         )
         self._snapshot = Snapshot(first, self._resources)
-        self.prober = Prober(
+        self.prober = self._prober()
+
+    def _prober(self) -> Prober:
+        return Prober(
             standings=self.standings,
             sites=lambda: self.plan.sites,
             every=lambda site: self.plan.probed_every(site),
             open_=opener(self.pool),
-            fetch=fetcher(self.pool, environment),
+            fetch=fetcher(self.pool, self._environment),
         )
 
     def _changed(self, change: Change) -> None:
