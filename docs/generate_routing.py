@@ -1,5 +1,5 @@
-"""Writes docs/routing.md: the words of conditions and the signals of complexity, from the tables that decide by them. Run it after
-changing those."""
+"""Writes docs/routing.md: the words of conditions, the signals of complexity and what is repeated, from the tables that decide by them.
+Run it after changing those."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from headgate.routing.complexity import FEATURES
 from headgate.routing.conditions import FUNCTIONS, MACROS
 from headgate.routing.facts import WORDS
+from headgate.routing.retry import ELSEWHERE, RETRY_SAME
 
 HERE = Path(__file__).parent
 TARGET = HERE / "routing.md"
@@ -32,7 +33,24 @@ def render() -> str:
     ]
     lines += [f"| {name} | {f.counts} | {f.weight:g} | {f.cap:g} |" for name, f in FEATURES.items()]
     head, tail = ((HERE / f"routing_{part}.md").read_text() for part in ("head", "tail"))
-    return head + "\n".join(lines) + "\n" + tail
+    return head + "\n".join(lines) + "\n" + tail + "\n".join(_repeated()) + "\n"
+
+
+def _repeated() -> list[str]:
+    others = ", ".join(f"`{status}`" for status in sorted(ELSEWHERE) if status < 500 and status not in RETRY_SAME)
+    lines = [
+        "",
+        "### What is repeated",
+        "",
+        "By a provider's status, or by what became of the attempt. Before these go the provider's own word (`x-should-retry`) and codes"
+        f" that make any status final. After each of these another target may be asked, as after {others}; any other status below 500 is"
+        " the request's own fault, and nobody else is asked.",
+        "",
+        "| failure | again at the same target | because |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{name}` | {'yes' if again.yes else 'no'} | {again.why} |" for name, again in RETRY_SAME.items()]
+    return lines
 
 
 if __name__ == "__main__":

@@ -1,15 +1,23 @@
-"""What the pages say is so: generated pages are up to date, links lead somewhere, commands exist."""
+"""What the pages say is so: generated pages are up to date, links lead somewhere, configs load, commands run."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
+
+from headgate.config.load import parse_config
+from headgate.config.verify import verify
+from headgate.providers.registry import all_providers
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -50,8 +58,71 @@ def test_make_targets_and_commands_exist(page: Path) -> None:
         assert command in COMMANDS or command in ("serve",), f"{page.name} names headgate {command}"
 
 
+KEYS = {name: "k" for provider in all_providers().values() for name in provider.env[:1]}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def variables(text: str) -> dict[str, str]:
+    return {**KEYS, **{name: f"sk-{name}" for name in re.findall(r"\$\{([A-Z_]+)\}", text)}}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_config_on_a_page_is_accepted(page: Path) -> None:
+    for text in blocks(page, "yaml"):
+        loaded = parse_config(text.encode(), Path(page.name), variables(text))
+        verify(loaded, variables(text))
+
+
+FILES = {
+    "request.json": json.dumps(
+        {
+            "model": "auto",
+            "user": "ann",
+            "messages": [{"role": "user", "content": "Compare the two designs step by step."}],
+        }
+    ),
+    "config.yaml": "model_list: [{model_name: auto, litellm_params: {model: openai/gpt-4o, api_key: k}}]\n",
+}
+"""What commands on the pages name."""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")], ids=lambda page: page.name)
+def test_every_command_on_a_page_runs(page: Path, tmp_path: Path) -> None:
+    """One after another, in a folder with the page's first config; what is shown behind a command is said by it, in that order."""
+    first = next(iter(blocks(page, "yaml")), "")
+    config = yaml.safe_load(first) or {}
+    config.setdefault("models", {}).setdefault("auto", {"targets": ["demo/chat"]})
+    config.setdefault("keys", []).append({"name": "ci", "key": "sk-ci", "tenant": "research", "priority": 3})
+    commands = "".join(blocks(page, "console"))
+    if "keys create --name ci" in commands:
+        config["keys"].pop()
+    if "-o headgate.yaml" not in commands:
+        (tmp_path / "headgate.yaml").write_text(yaml.safe_dump(config))
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    environment = {**variables(first), "HEADGATE_DATA": str(tmp_path / "data"), "PATH": os.environ["PATH"]}
+    environment |= {"PYTHONPATH": str(ROOT / "src")}
+    for block in blocks(page, "console"):
+        for command, shown in re.findall(r"^\$ headgate (.*)\n((?:(?!\$ ).*\n)*)", block, re.M):
+            done = subprocess.run(
+                [sys.executable, "-m", "headgate", *shlex.split(command)],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{command}\n{done.stderr}"
+            said = iter(done.stdout.splitlines())
+            for line in shown.splitlines():
+                assert line in said, f"{command} does not say {line!r}\n{done.stdout}"
+
+
 def test_the_help_of_every_command_runs() -> None:
-    for arguments in ([], ["serve"], ["check"], ["keys"], ["usage"], ["explain"], ["import"]):
+    for arguments in ([], ["serve"], ["check"], ["keys"], ["usage"], ["explain"], ["import"], ["doctor"]):
         done = subprocess.run(
             [sys.executable, "-m", "headgate", *arguments, "--help"], capture_output=True, text=True, check=False
         )

@@ -69,6 +69,22 @@ def test_what_a_target_cannot_do_and_where_it_may_not_be(capsys: pytest.CaptureF
     assert lines[-1] == "1. -> mistral/mistral-small-latest: the only target"
 
 
+def test_warnings_are_no_part_of_the_explanation(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider with half of its settings in the environment is skipped, and said so on standard error."""
+    monkeypatch.setenv("DATABRICKS_TOKEN", "k")
+    (tmp_path / "h.yaml").write_text(f"data: {tmp_path / 'data'}\n")
+    (tmp_path / "r.json").write_text(json.dumps(asked("demo/chat")))
+    try:
+        with pytest.raises(SystemExit):
+            main(["explain", str(tmp_path / "r.json"), "-c", str(tmp_path / "h.yaml"), "--json"])
+    finally:
+        out, err = capsys.readouterr()
+    assert json.loads(out)["verdict"] == "allowed"
+    assert "provider skipped" in err
+
+
 @pytest.mark.parametrize(
     ("request_", "more", "said"),
     [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+import structlog
 import typer
 
 from headgate import clock
@@ -45,16 +48,28 @@ def explain(
         raise BadRequest(f"{request}: not valid JSON: {error}") from error
     if not isinstance(json, dict):
         raise BadRequest(f"{request}: a request is a JSON object, as an SDK would send it")
-    variables = environment()
-    gateway = Gateway(load(config, variables), variables)
-    try:
-        envelope = {"path": path, "body": json, "headers": dict(map(_named, header or ()))}
-        told = asyncio.run(explained(gateway.app, _identity(gateway, key), envelope, gateway.price))
-    finally:
-        gateway.close()
+    with _warnings_aside():
+        variables = environment()
+        gateway = Gateway(load(config, variables), variables)
+        try:
+            envelope = {"path": path, "body": json, "headers": dict(map(_named, header or ()))}
+            told = asyncio.run(explained(gateway.app, _identity(gateway, key), envelope, gateway.price))
+        finally:
+            gateway.close()
     print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() if as_json else _text(told))
     if told["verdict"] != "allowed":
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _warnings_aside() -> Iterator[None]:
+    """The log goes to standard error: standard output is the explanation."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _named(header: str) -> tuple[str, str]:
