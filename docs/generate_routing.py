@@ -40,7 +40,7 @@ def _repeated() -> list[str]:
     others = ", ".join(f"`{status}`" for status in sorted(ELSEWHERE) if status < 500 and status not in RETRY_SAME)
     lines = [
         "",
-        "### What is repeated",
+        "## What is repeated",
         "",
         "By a provider's status, or by what became of the attempt. Before these go the provider's own word (`x-should-retry`) and codes"
         f" that make any status final. After each of these another target may be asked, as after {others}; any other status below 500 is"
