@@ -72,6 +72,7 @@ OWNERS: dict[str, set[str]] = {
     "target_edits": {"dispatch.py", "flights/__init__.py"},
     "outcome": {"pipeline.py"},
     "status": {"pipeline.py"},
+    "total_us": {"pipeline.py"},
     "held_id": {"pipeline.py"},
     "held_site": {"pipeline.py"},
     "first_ns": {"dispatch.py", "flights/__init__.py"},

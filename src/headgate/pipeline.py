@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from headgate import answer
+from headgate import answer, clock
 from headgate.attempt import Served
 from headgate.dialects.memo import Remember
 from headgate.dialects.render import Render
@@ -313,7 +313,7 @@ def finish(x: Exchange, entered: Sequence[Stage], outcome: Outcome, status: int)
     """Every entered stage's finish, in reverse, once. One that breaks does not keep the others from theirs."""
     if x.outcome is not None:
         return
-    x.outcome, x.status = outcome, status
+    x.outcome, x.status, x.total_us = outcome, status, (clock.mono_ns() - x.t0) // 1000
     broken: Exception | None = None
     for stage in reversed(entered):
         try:

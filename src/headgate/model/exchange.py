@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct, field
 
-from headgate import clock
 from headgate.errors import BadRequest
 
 from .identity import Identity
@@ -100,6 +99,8 @@ class Exchange(Struct, kw_only=True, eq=False):
     error: HeadgateError | None = None
     first_ns: int = 0
     """Monotonic nanoseconds at which the first content of the answer was ready for the client."""
+    total_us: int = 0
+    """Microseconds from arrival to the end."""
     upstream_ns: int = 0
     """Nanoseconds spent waiting for providers before the answer began."""
     held_id: str = ""
@@ -113,10 +114,6 @@ class Exchange(Struct, kw_only=True, eq=False):
         if self.json is None:
             self.json = parse_object(self.body)
         return self.json
-
-    def total_us(self) -> int:
-        """Microseconds since arrival."""
-        return (clock.mono_ns() - self.t0) // 1000
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

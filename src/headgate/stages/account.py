@@ -81,7 +81,7 @@ class Account(Stage):
             trace_id=x.trace_id,
             user_agent=request.header(b"user-agent")[:200].decode("latin-1"),
             first_us=(x.first_ns - x.t0) // 1000 if x.first_ns else None,
-            total_us=x.total_us(),
+            total_us=x.total_us,
             upstream_us=x.upstream_ns // 1000,
             parent=x.parent,
             cause=x.cause,

@@ -204,7 +204,7 @@ class RequestLog:
             origin=x.origin,
             trace=x.trace_id,
             client=request.client,
-            total_ms=x.total_us() / 1000,
+            total_ms=x.total_us / 1000,
         )
         if identity is not None:
             line.tenant, line.key = identity.tenant, identity.key_name

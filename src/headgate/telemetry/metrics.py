@@ -24,8 +24,13 @@ from headgate.model.record import AttemptRow
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 MODELS = 500
 LOSSES = 300
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-_OVERHEAD = (0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25)
+_MS, _S = 1000, 1_000_000
+_SECONDS = (
+    *(ms * _MS for ms in (5, 10, 25, 50, 100, 250, 500)),
+    *(int(s * _S) for s in (1, 2.5, 5, 10, 30, 60, 120, 300, 600)),
+)
+_OVERHEAD = (250, 500, *(ms * _MS for ms in (1, 2, 5, 10, 50, 250)))
+"""Bounds in microseconds."""
 _TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 Gauges = dict[str, tuple[str, Callable[[], float]]]
@@ -36,24 +41,27 @@ Levels = dict[str, tuple[str, str, Callable[[], Iterable[tuple[str, float]]]]]
 
 
 class _Histogram:
+    """Of times: taken in microseconds, told in seconds."""
+
     __slots__ = ("_bounds", "counts", "sum")
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
+    def __init__(self, bounds: tuple[int, ...]) -> None:
         self._bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
+        self.sum = 0
 
-    def observe(self, value: float) -> None:
+    def observe(self, value: int) -> None:
         self.counts[bisect_left(self._bounds, value)] += 1
         self.sum += value
 
-    def buckets(self) -> list[tuple[str, float]]:
+    def told(self) -> tuple[list[tuple[str, float]], float]:
+        """Buckets and sum, as Prometheus' own types take them."""
         total = 0
-        told: list[tuple[str, float]] = []
-        for bound, count in zip((*map(str, self._bounds), "+Inf"), self.counts, strict=True):
+        buckets: list[tuple[str, float]] = []
+        for bound, count in zip((*(str(bound / 1e6) for bound in self._bounds), "+Inf"), self.counts, strict=True):
             total += count
-            told.append((bound, total))
-        return told
+            buckets.append((bound, total))
+        return buckets, self.sum / 1e6
 
 
 class _Requests:
@@ -123,33 +131,36 @@ class Metrics:
         last = x.served or (x.attempts[-1] if x.attempts else None)
         if x.origin:
             self._shared[(x.origin,)] = self._shared.get((x.origin,), 0) + 1
-        model = self._bounded(x.route.alias) if x.route is not None else ""
-        key = (x.dialect.name, model, last.provider if last is not None else "", x.outcome or "", x.status)
-        sums = self._requests.get(key)
+        model = x.route.alias if x.route is not None else ""
+        provider, outcome = last.provider if last is not None else "", x.outcome or ""
+        sums = self._requests.get((x.dialect.name, model, provider, outcome, x.status))
         if sums is None:
-            sums = self._requests[key] = _Requests()
+            key = (x.dialect.name, self._bounded(model), provider, outcome, x.status)
+            sums = self._requests.setdefault(key, _Requests())
         sums.count += 1
-        sums.seconds.observe(x.total_us() / 1e6)
+        sums.seconds.observe(x.total_us)
         if x.first_ns:
-            sums.first.observe((x.first_ns - x.t0) / 1e9)
-            self._overhead.observe(max(0, x.first_ns - x.t0 - x.upstream_ns) / 1e9)
+            waited = x.first_ns - x.t0
+            sums.first.observe(waited // 1000)
+            self._overhead.observe(max(0, waited - x.upstream_ns) // 1000)
 
     def _outrun(self, x: Exchange, cost: int) -> None:
         model = self._bounded(x.route.alias) if x.route is not None else ""
         self._lost[model] = self._lost.get(model, 0) + cost
 
     def _bounded(self, model: str) -> str:
-        if model not in self._models:
+        """The name that a model's sums have. Who finds sums under a name needs not ask: it is one of these."""
+        if model and model not in self._models:
             if len(self._models) >= MODELS:
                 return "other"
             self._models.add(model)
         return model
 
     def _attempt(self, attempt: AttemptRow) -> None:
-        key = (attempt.provider, self._bounded(attempt.target), attempt.outcome, attempt.status)
-        sums = self._attempts.get(key)
+        sums = self._attempts.get((attempt.provider, attempt.target, attempt.outcome, attempt.status))
         if sums is None:
-            sums = self._attempts[key] = _Attempts()
+            key = (attempt.provider, self._bounded(attempt.target), attempt.outcome, attempt.status)
+            sums = self._attempts.setdefault(key, _Attempts())
         sums.count += 1
         usage = attempt.usage
         if usage is None:
@@ -187,7 +198,7 @@ class Metrics:
         overhead = HistogramMetricFamily(
             "headgate_overhead_seconds", "Arrival to first content, less the time spent waiting for providers."
         )
-        overhead.add_metric([], self._overhead.buckets(), self._overhead.sum)
+        overhead.add_metric([], *self._overhead.told())
         yield overhead
         yield _counter(
             "headgate_children",
@@ -269,5 +280,5 @@ def _histogram(name: str, about: str, values: Iterable[tuple[tuple[Any, ...], _H
         into.counts = [a + b for a, b in zip(into.counts, histogram.counts, strict=True)]
         into.sum += histogram.sum
     for target, into in merged.items():
-        family.add_metric(list(target), into.buckets(), into.sum)
+        family.add_metric(list(target), *into.told())
     return family
