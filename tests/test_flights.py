@@ -158,6 +158,10 @@ def test_identical_streams_are_one_call_and_one_pays(gateway: Running, script: U
     assert {answer.body for answer in answers} == {b"".join(words(6))}
     assert origins(answers) == ["coalesced"] * (count - 1) + ["miss"]
     assert {answer.headers["x-headgate-provider"] for answer in answers} == {"up_chat"}
+    (first,) = [answer for answer in answers if answer.headers["x-headgate-cache"] == "miss"]
+    assert first.headers["x-headgate-trail"].endswith("flights=carried; dispatch=committed"), (
+        "whose call it is, and how it went"
+    )
     assert len(set(ids(answers))) == count
     found = settled(gateway, count + 1, *ids(answers))
     (carrier,) = [row for row in found if row["cause"]]

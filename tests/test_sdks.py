@@ -84,6 +84,40 @@ def valid(arguments: Any) -> bool:
     return True
 
 
+# ------------------------------------------------------------------ all: keys that SDKs make of their own accord
+
+
+@every_model
+def test_an_idempotency_key_of_each_request_does_no_harm(
+    ai: openai.OpenAI, claude: anthropic.Anthropic, model: str
+) -> None:
+    """As releases send it whose client names the header: a request and its retries have one, the next request another."""
+    for client in (ai, claude):
+        client._idempotency_header = "Idempotency-Key"
+    asked: Any = [{"role": "user", "content": "Hello there"}]
+    try:
+        chats = [ai.chat.completions.with_raw_response.create(model=model, messages=asked) for _ in range(2)]
+        assert [chat.headers["x-headgate-cache"] for chat in chats] == ["miss", "miss"]
+        assert [chat.parse().choices[0].message.content for chat in chats] == [SAID, SAID]
+        told = "".join(
+            chunk.choices[0].delta.content or ""
+            for chunk in ai.chat.completions.create(model=model, messages=asked, stream=True)
+        )
+        assert told == SAID
+        with claude.messages.stream(model=model, max_tokens=100, messages=asked) as stream:
+            assert stream.get_final_text() == SAID
+        mine = {"Idempotency-Key": f"mine-{model}"}
+        again = [
+            ai.chat.completions.with_raw_response.create(model=model, messages=asked, extra_headers=mine)
+            for _ in range(2)
+        ]
+        assert [one.headers["x-headgate-cache"] for one in again] == ["miss", "replayed"]
+        assert [one.parse().choices[0].message.content for one in again] == [SAID, SAID]
+    finally:
+        for client in (ai, claude):
+            client._idempotency_header = None
+
+
 # ------------------------------------------------------------------ openai: chat completions
 
 

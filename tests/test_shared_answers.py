@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from headgate.errors import UpstreamTruncated
 from headgate.flights import recording, table
 from headgate.flights.recording import FRAME, Held, Reader, Recording
 from headgate.flights.table import KEEP, Table
+from headgate.flights.wish import Wish, wish_of
+from headgate.guards.base import Guard
 from headgate.model.events import Frame
+from headgate.model.route import Route, RouteTarget
+from headgate.routing.policy import Policy
+from routing.requests import WHO, request
 
 MOST, TOTAL, BEHIND, AHEAD = 12 * FRAME, 24 * FRAME, 6 * FRAME, 3 * FRAME
 """As in the code, but near enough to be reached."""
@@ -219,3 +227,70 @@ def test_the_oldest_answers_make_room() -> None:
     assert [key for key in range(6) if room.find(key, 6.0) is not None] == [2, 3, 4, 5]
     assert room.find(5, 5.0 + KEEP) is None
     assert room.held.bytes == 0
+
+
+def posed(*, idempotent: bool = False, **more: Any) -> Wish | None:
+    """What a request may share its answer with. `more`: what differs from the plain one."""
+    config, guards = more.pop("config", 1), more.pop("guards", ())
+    route = {name: more.pop(name) for name in ("strict", "targets", "policy") if name in more}
+    x = request(**more)
+    x.request.idempotent = idempotent
+    x.route = replace(ROUTE, **route)
+    return wish_of(x, config, guards)
+
+
+ROUTE = Route(alias="auto", targets=(RouteTarget(site="s", model="m"),), policy=Policy(coalesce=True))
+NEIGHBOUR = replace(WHO, key_id="k2")
+STRANGER = replace(WHO, tenant="legal")
+KEYED: dict[str, Any] = {"idempotent": True, "headers": {"idempotency-key": "k"}}
+
+
+@pytest.mark.parametrize(
+    ("more", "shared"),
+    [
+        ({}, True),
+        ({"identity": NEIGHBOUR}, True),
+        ({"headers": {"x-client-request-id": "7", "user-agent": "u"}}, True),
+        ({"identity": STRANGER}, False),
+        ({"body": "ho"}, False),
+        ({"config": 2}, False),
+        ({"strict": True}, False),
+        ({"targets": (RouteTarget(site="s", model="n"),)}, False),
+        ({"policy": Policy(coalesce=True)}, False),
+        ({"headers": {"openai-beta": "b"}}, False),
+        ({"headers": {"x-headgate-strict": "true"}}, False),
+    ],
+)
+def test_what_makes_two_requests_one(more: dict[str, Any], shared: bool) -> None:
+    first, second = posed(), posed(**more)
+    assert first is not None
+    assert second is not None
+    assert (first.key == second.key) == shared
+    assert first.key != getattr(posed(**KEYED), "key", None)
+
+
+@pytest.mark.parametrize(
+    ("more", "one", "same"),
+    [
+        ({}, True, True),
+        ({"config": 2, "policy": Policy()}, True, True),
+        ({"body": "ho"}, True, False),
+        ({"identity": NEIGHBOUR}, False, True),
+        ({"identity": STRANGER}, False, True),
+        ({"guards": (Guard(name="g", pattern="p"),)}, False, True),
+    ],
+)
+def test_whose_an_idempotency_key_is(more: dict[str, Any], one: bool, same: bool) -> None:
+    """One key, the same request: the answer again. One key, another request: refused. Another key: a call of its own."""
+    first, second = posed(**KEYED), posed(**(KEYED | more))
+    assert first is not None
+    assert second is not None
+    assert (first.key == second.key, first.digest == second.digest) == (one, same)
+
+
+@pytest.mark.parametrize("asked", [{"store": True}, {"previous_response_id": "resp_1", "store": False}])
+def test_what_a_provider_keeps_is_not_shared_for_being_alike(asked: dict[str, Any]) -> None:
+    body = {"model": "auto", "input": "hi"} | asked
+    assert posed(body=body, dialect="openai_responses") is None
+    assert posed(body={"model": "auto", "input": "hi", "store": False}, dialect="openai_responses") is not None
+    assert posed(body=body, dialect="openai_responses", **KEYED) is not None

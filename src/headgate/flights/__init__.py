@@ -100,6 +100,8 @@ class Flights:
             raise
         x.upstream_ns += clock.mono_ns() - began
         x.origin = origin
+        if origin == "carried":
+            x.trail.notes += carried.trail
         return _served(x, carried, listening)
 
     # ------------------------------------------------------------------ the carrier
@@ -125,6 +127,7 @@ class Flights:
                 framing=source.framing,
                 whole=source.whole,
                 headers=served.headers,
+                trail=tuple(x.trail.notes),
             )
         )
         record = partial(self._recorded, flight)

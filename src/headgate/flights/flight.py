@@ -20,6 +20,7 @@ from headgate.flights.recording import Reader, Recording
 from headgate.flights.wish import Wish
 from headgate.model.events import Event, Frame, PartDelta, Slot
 from headgate.model.record import AttemptRow
+from headgate.model.trail import Note
 from headgate.net import Headers
 from headgate.prepare import Prepared
 from headgate.upstream import Source
@@ -35,6 +36,8 @@ class Carried(Struct, frozen=True, kw_only=True):
     framing: str
     whole: bool
     headers: Headers
+    trail: tuple[Note, ...]
+    """How it was come by."""
 
 
 class Flight:

@@ -51,7 +51,9 @@ def wish_of(x: Exchange, config: Hashable, guards: Hashable) -> Wish | None:
     if x.head.state or x.head.stores:
         return None
     digest = asked(x)
-    return Wish(key=("alike", x.identity.tenant, config, x.route.alias, x.route.targets, digest), digest=digest)
+    # rules may send two requests of one name to models that differ in nothing but what is done with them
+    served = (x.route.alias, x.route.targets, x.route.strict, id(x.route.policy))
+    return Wish(key=("alike", x.identity.tenant, config, served, digest), digest=digest)
 
 
 def asked(x: Exchange) -> bytes:

@@ -5,14 +5,17 @@ A note never holds prompt or answer text, a secret or an upstream address.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
+
+Note: TypeAlias = tuple[str, str, dict[str, Any]]
+"""(stage, verdict, detail)."""
 
 
 class Trail:
     __slots__ = ("notes",)
 
     def __init__(self) -> None:
-        self.notes: list[tuple[str, str, dict[str, Any]]] = []
+        self.notes: list[Note] = []
 
     def note(self, stage: str, verdict: str, **detail: Any) -> None:
         self.notes.append((stage, verdict, detail))
