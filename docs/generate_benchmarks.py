@@ -1,14 +1,16 @@
-"""Writes docs/benchmarks.md from bench/results.json: `python docs/generate_benchmarks.py`. `make bench` writes both; a test compares
-them. Every figure of the page stands in the results."""
+"""Writes docs/benchmarks.md, and the figures of README.md, from bench/results.json: `python docs/generate_benchmarks.py`. `make bench`
+writes all; a test compares them. Every figure of the pages stands in the results."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "bench" / "results.json"
 TARGET = Path(__file__).with_name("benchmarks.md")
+README = Path(__file__).parents[1] / "README.md"
 NAMES = {"headgate": "Headgate", "litellm": "LiteLLM", "portkey": "Portkey", "nginx": "nginx"}
 
 HEAD = """<!-- Written by docs/generate_benchmarks.py from bench/results.json; `make bench` measures anew. -->
@@ -153,5 +155,23 @@ def _skipped(skipped: dict[str, str]) -> str:
     return "\n## Not measured\n\n" + "".join(rows)
 
 
+def front(readme: str, results: dict[str, Any]) -> str:
+    """README.md with these figures between its two marks."""
+    own = {name: figures["headgate"] for name, figures in results["figures"].items()}
+    small = {name: figure["cpu_us"] for name, figure in results["figures"]["small"].items() if figure is not None}
+    beside = [f"nginx takes {small['nginx']:,.0f}"] if "nginx" in small else []
+    beside += [f"LiteLLM {small['litellm']:,.0f}"] if "litellm" in small else []
+    text = (
+        f"Starts in {own['start']['seconds']:.2f} s, {own['idle']['rss_mb']:.0f} MB idle,"
+        f" {own['stream_memory']['kb']:.0f} kB an open idle stream. A 1 kB request takes\n"
+        f"{small['headgate']:,.0f} µs of processor time ({', '.join(beside)}), a streamed chunk {own['chunk']['cpu_us']:.0f} µs."
+    )
+    return re.sub(
+        r"(<!-- figures -->\n).*?(\n<!-- end -->)", lambda mark: f"{mark[1]}{text}{mark[2]}", readme, flags=re.S
+    )
+
+
 if __name__ == "__main__":
-    TARGET.write_text(render(json.loads(RESULTS.read_text())))
+    measured = json.loads(RESULTS.read_text())
+    TARGET.write_text(render(measured))
+    README.write_text(front(README.read_text(), measured))

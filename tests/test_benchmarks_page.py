@@ -32,6 +32,12 @@ def test_the_page_is_what_the_results_say() -> None:
     assert (ROOT / "docs" / "benchmarks.md").read_text() == GENERATOR.render(RESULTS)
 
 
+def test_the_front_pages_figures_are_those_of_the_results() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert "<!-- figures -->" in readme
+    assert GENERATOR.front(readme, RESULTS) == readme
+
+
 def test_what_is_said_to_be_met_is_what_the_figures_give() -> None:
     assert RESULTS["targets"] == TARGETS.judge(RESULTS["figures"])
 
