@@ -17,7 +17,19 @@ CHAT, RESPONSES, ANTHROPIC, GEMINI = "openai_chat", "openai_responses", "anthrop
 DIALECTS = (CHAT, RESPONSES, ANTHROPIC, GEMINI)
 
 INPUT, OUTPUT = 11, 12
-"""The tokens that every complete answer is said to have used."""
+"""The tokens that every complete answer of the laboratory is said to have used."""
+
+
+class Used(Struct, frozen=True):
+    """Tokens of one answer. `cached` of the input were read from a cache, `hidden` of the output thought and not shown."""
+
+    input: int = INPUT
+    output: int = OUTPUT
+    cached: int = 0
+    hidden: int = 0
+
+
+USED = Used()
 
 
 class Spoken(Struct, frozen=True, kw_only=True):
@@ -61,27 +73,32 @@ def frame(value: Any, event: str = "") -> bytes:
     return (f"event: {event}\n" if event else "").encode() + f"data: {data}\n\n".encode()
 
 
-def whole(dialect: str, model: str, said: str | None = None) -> bytes:
+def whole(dialect: str, model: str, said: str | None = None, used: Used = USED) -> bytes:
     """The answer as one document."""
-    return dumps(_WHOLE[dialect](model, text(model) if said is None else said)).encode()
+    return dumps(_WHOLE[dialect](model, text(model) if said is None else said, used)).encode()
 
 
-def stream(dialect: str, model: str) -> Spoken:
-    return _STREAMS[dialect](model, _words(model))
+def stream(dialect: str, model: str, words: list[str] | None = None, used: Used = USED) -> Spoken:
+    """The answer as a stream, one event for each of the words."""
+    return _STREAMS[dialect](model, _words(model) if words is None else words, used)
 
 
 # ---------------------------------------------------------------------- Chat Completions
 
 
-def _chat_usage() -> dict[str, Any]:
-    return {"prompt_tokens": INPUT, "completion_tokens": OUTPUT, "total_tokens": INPUT + OUTPUT}
+def _chat_usage(used: Used) -> dict[str, Any]:
+    sums = {"prompt_tokens": used.input, "completion_tokens": used.output, "total_tokens": used.input + used.output}
+    return sums | {
+        "prompt_tokens_details": {"cached_tokens": used.cached},
+        "completion_tokens_details": {"reasoning_tokens": used.hidden},
+    }
 
 
-def _chat(model: str, said: str) -> dict[str, Any]:
+def _chat(model: str, said: str, used: Used) -> dict[str, Any]:
     message = {"role": "assistant", "content": said, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     head = {"id": "chatcmpl-lab", "object": "chat.completion", "created": 1767225600, "model": model}
-    return {**head, "choices": [choice], "usage": _chat_usage()}
+    return {**head, "choices": [choice], "usage": _chat_usage(used)}
 
 
 def _chat_chunk(model: str, choices: list[Any], **more: Any) -> bytes:
@@ -89,14 +106,14 @@ def _chat_chunk(model: str, choices: list[Any], **more: Any) -> bytes:
     return frame({**head, "choices": choices, **more})
 
 
-def _chat_stream(model: str, words: list[str]) -> Spoken:
+def _chat_stream(model: str, words: list[str], used: Used) -> Spoken:
     def delta(said: dict[str, Any], finish: str | None = None) -> bytes:
         return _chat_chunk(model, [{"index": 0, "delta": said, "finish_reason": finish}])
 
     return Spoken(
         opening=[delta({"role": "assistant", "content": ""})],
         words=[delta({"content": word}) for word in words],
-        closing=[delta({}, "stop"), _chat_chunk(model, [], usage=_chat_usage())],
+        closing=[delta({}, "stop"), _chat_chunk(model, [], usage=_chat_usage(used))],
         mark=[frame("[DONE]")],
     )
 
@@ -114,19 +131,23 @@ def _part(said: str) -> dict[str, Any]:
     return {"type": "output_text", "text": said, "annotations": []}
 
 
-def response(model: str, status: str, said: str | None = None, error: Any = None) -> dict[str, Any]:
-    details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
-    usage = {"input_tokens": INPUT, "output_tokens": OUTPUT, "total_tokens": INPUT + OUTPUT, **details}
+def response(model: str, status: str, said: str | None = None, error: Any = None, used: Used = USED) -> dict[str, Any]:
+    details = {
+        "input_tokens_details": {"cached_tokens": used.cached},
+        "output_tokens_details": {"reasoning_tokens": used.hidden},
+    }
+    sums = {"input_tokens": used.input, "output_tokens": used.output, "total_tokens": used.input + used.output}
+    usage = sums | details
     head = {"id": "resp_lab", "object": "response", "created_at": 1767225600, "status": status, "model": model}
     told = {"output": [] if said is None else [_item(said)], "usage": None if said is None else usage}
     return {**head, "error": error, "incomplete_details": None, **told}
 
 
-def _responses(model: str, said: str) -> dict[str, Any]:
-    return response(model, "completed", said)
+def _responses(model: str, said: str, used: Used) -> dict[str, Any]:
+    return response(model, "completed", said, used=used)
 
 
-def _responses_stream(model: str, words: list[str]) -> Spoken:
+def _responses_stream(model: str, words: list[str], used: Used) -> Spoken:
     said = "".join(words)
     number = iter(range(1000))
 
@@ -147,35 +168,36 @@ def _responses_stream(model: str, words: list[str]) -> Spoken:
             event("response.content_part.done", part=_part(said), **at),
             event("response.output_item.done", output_index=0, item=_item(said)),
         ],
-        mark=[event("response.completed", response=response(model, "completed", said))],
+        mark=[event("response.completed", response=response(model, "completed", said, used=used))],
     )
 
 
 # ---------------------------------------------------------------------- Messages
 
 
-def _message(model: str, said: str | None) -> dict[str, Any]:
+def _message(model: str, said: str | None, used: Used) -> dict[str, Any]:
     content = [] if said is None else [{"type": "text", "text": said}]
-    usage = {"input_tokens": INPUT, "output_tokens": 1 if said is None else OUTPUT}
+    usage = {"input_tokens": used.input - used.cached, "output_tokens": 1 if said is None else used.output}
+    usage["cache_read_input_tokens"] = used.cached
     stop = None if said is None else "end_turn"
     head = {"id": "msg_lab", "type": "message", "role": "assistant", "model": model, "content": content}
     return {**head, "stop_reason": stop, "stop_sequence": None, "usage": usage}
 
 
-def _messages_stream(model: str, words: list[str]) -> Spoken:
+def _messages_stream(model: str, words: list[str], used: Used) -> Spoken:
     def event(kind: str, **more: Any) -> bytes:
         return frame({"type": kind, **more}, kind)
 
     stop = {"stop_reason": "end_turn", "stop_sequence": None}
     return Spoken(
         opening=[
-            event("message_start", message=_message(model, None)),
+            event("message_start", message=_message(model, None, used)),
             event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
         ],
         words=[event("content_block_delta", index=0, delta={"type": "text_delta", "text": word}) for word in words],
         closing=[
             event("content_block_stop", index=0),
-            event("message_delta", delta=stop, usage={"output_tokens": OUTPUT}),
+            event("message_delta", delta=stop, usage={"output_tokens": used.output}),
         ],
         mark=[event("message_stop")],
     )
@@ -184,18 +206,24 @@ def _messages_stream(model: str, words: list[str]) -> Spoken:
 # ---------------------------------------------------------------------- Gemini
 
 
-def _gemini(model: str, said: str, finish: str | None = "STOP") -> dict[str, Any]:
+def _gemini(model: str, said: str, used: Used, finish: str | None = "STOP") -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": said}]}, "index": 0}
-    usage = {"promptTokenCount": INPUT, "totalTokenCount": INPUT}
+    usage = {"promptTokenCount": used.input, "totalTokenCount": used.input}
     if finish is not None:
         candidate["finishReason"] = finish
-        usage = {"promptTokenCount": INPUT, "candidatesTokenCount": OUTPUT, "totalTokenCount": INPUT + OUTPUT}
+        usage = {
+            "promptTokenCount": used.input,
+            "cachedContentTokenCount": used.cached,
+            "candidatesTokenCount": used.output - used.hidden,
+            "thoughtsTokenCount": used.hidden,
+            "totalTokenCount": used.input + used.output,
+        }
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": model, "responseId": "lab"}
 
 
-def _gemini_stream(model: str, words: list[str]) -> Spoken:
-    told = [frame(_gemini(model, word, None)) for word in words[:-1]]
-    return Spoken(opening=[], words=told, closing=[], mark=[frame(_gemini(model, words[-1]))])
+def _gemini_stream(model: str, words: list[str], used: Used) -> Spoken:
+    told = [frame(_gemini(model, word, used, None)) for word in words[:-1]]
+    return Spoken(opening=[], words=told, closing=[], mark=[frame(_gemini(model, words[-1], used))])
 
 
 _WHOLE = {CHAT: _chat, RESPONSES: _responses, ANTHROPIC: _message, GEMINI: _gemini}
