@@ -156,11 +156,23 @@ async def test_interim_answers_are_skipped(pool: Pool, script: Upstream) -> None
     response.close()
 
 
-async def test_a_stale_connection_is_replaced_without_the_caller_noticing(pool: Pool, script: Upstream) -> None:
+async def test_a_stale_connection_is_replaced_without_the_caller_noticing(
+    pool: Pool, script: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The upstream closes an idle connection just when we use it again: no byte came, so the request goes out anew."""
+    monkeypatch.setattr("headgate.http1.pool.QUICK", 5.0)  # a busy machine is not quick
     script.script(Reply(pieces=[b"one"]), Reply(raw=b"", after="close"), Reply(pieces=[b"two"]))
     assert await whole(pool, call(script)) == b"one"
     assert await whole(pool, call(script)) == b"two"
+
+
+async def test_a_request_that_may_have_been_worked_on_is_not_sent_anew(pool: Pool, script: Upstream) -> None:
+    """The upstream takes it, and dies later than a close that was under way: it may bill that, so who asks must know."""
+    script.script(Reply(pieces=[b"one"]), Reply(raw=b"", delay=0.3, after="close"), Reply(pieces=[b"two"]))
+    assert await whole(pool, call(script)) == b"one"
+    with pytest.raises(UpstreamUnreachable):
+        await whole(pool, call(script))
+    assert len(script.requests) == 2
 
 
 async def test_a_connection_closed_while_idle_is_not_used(pool: Pool, script: Upstream) -> None:

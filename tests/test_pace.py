@@ -50,7 +50,7 @@ class Slow(Response):
 async def read(says: list[tuple[float, int]], rest: float = 0.0) -> float:
     """After how many seconds it failed, 0.0 if it came to its end. `rest`: what the caller takes for himself behind each piece."""
     loop = asyncio.get_running_loop()
-    meter = Meter(0)
+    meter = Meter(b"")
     response = Paced(Slow(meter, says), meter, TERMS)
     began = loop.time()
     try:
@@ -96,7 +96,7 @@ def test_a_caller_who_reads_slowly_makes_nobody_slow() -> None:
 def test_there_is_one_timer_however_many_pieces_come() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        meter = Meter(0)
+        meter = Meter(b"")
         response = Paced(Slow(meter, [(0.0, 10)] * 1000), meter, TERMS)
         for _ in range(1000):
             await response.read()
@@ -109,7 +109,7 @@ def test_there_is_one_timer_however_many_pieces_come() -> None:
 
 def test_who_reads_may_be_cancelled() -> None:
     async def main() -> None:
-        meter = Meter(0)
+        meter = Meter(b"")
         response = Paced(Slow(meter, [(1.0, 1000)]), meter, TERMS)
         task = asyncio.get_running_loop().create_task(response.read())
         await asyncio.sleep(0.5)

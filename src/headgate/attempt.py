@@ -32,11 +32,12 @@ from headgate.meter import Free, Meter, estimate_tokens
 from headgate.model.events import Event, Failed, Finished, Frame, PartDelta
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Opened, Outcome
-from headgate.net import Headers, Open, header
+from headgate.net import Call, Headers, Open, header
 from headgate.pace import Paced
 from headgate.prepare import Prepare, Prepared
 from headgate.routing.policy import RateTerms
 from headgate.routing.standing import Lease
+from headgate.routing.throughput import UNDER_WAY
 from headgate.stores.base import Spool
 from headgate.upstream import Frames, Source, Splitters, Unread, attempt, refused
 
@@ -90,7 +91,7 @@ class Attempts:
         made = Attempt(x, prepared, lease, row)
         try:
             asked = "whole" if not (x.head and x.head.stream) else _asked(prepared, x)
-            call = await self.prepare.call(x, prepared)
+            made.call = call = await self.prepare.call(x, prepared)
             if terms.until is not None:
                 call.deadlines = call.deadlines.until(terms.until - clock.mono())
             decoder = Unread() if made.counting else prepared.dialect.decoder()
@@ -103,6 +104,7 @@ class Attempts:
                 splitters=self.splitters,
                 verbatim=prepared.same,
             )
+            made.call = None
             made.answered(made.frames)
             if terms.limits:
                 lease.standing.told(made.frames.response.headers, clock.mono())
@@ -175,7 +177,7 @@ def _opened(x: Exchange, prepared: Prepared, now: float) -> Opened:
 class Attempt:
     """An attempt under way."""
 
-    __slots__ = ("_over", "began", "counting", "frames", "held", "lease", "meter", "prepared", "row", "x")
+    __slots__ = ("_over", "began", "call", "counting", "frames", "held", "lease", "meter", "prepared", "row", "x")
 
     def __init__(self, x: Exchange, prepared: Prepared, lease: Lease, row: AttemptRow) -> None:
         self.x = x
@@ -183,7 +185,9 @@ class Attempt:
         self.lease = lease
         self.row = row
         self.counting = x.request.operation == "count"
-        self.meter: Meter = Free(0) if self.counting else Meter(len(prepared.body))
+        self.meter: Meter = (Free if self.counting else Meter)(prepared.body)
+        self.call: Call | None = None
+        """Until it is answered."""
         self.frames: Frames | None = None
         self.held: list[Frame] = []
         self.began = clock.mono_ns()
@@ -216,13 +220,18 @@ class Attempt:
             return
         self._over = True
         now = clock.mono_ns()
-        if self.frames is not None:
-            self.frames.close()
         row, meter = self.row, self.meter
         row.outcome = outcome
         row.total_us = (now - self.began) // 1000
-        row.usage = usage = meter.result(ended)
+        row.usage = usage = meter.result(ended, 0 if ended else self._unseen(row.total_us / 1e6))
+        if self.frames is not None:
+            self.frames.close()
         row.estimated = usage is not None and usage.estimated
+        if not row.estimated and usage is not None and outcome == "done":
+            first = (row.first_us or row.total_us) / 1e6
+            self.lease.standing.throughput.told(usage.output, usage.reasoning, first, row.total_us / 1e6)
+        elif self.frames is None and (self.call is None or not self.call.sent):
+            row.usage, row.estimated, row.cost = None, False, 0  # nobody was asked
         if error is not None:
             row.error = error.code
             if isinstance(error, UpstreamRefused):
@@ -238,6 +247,19 @@ class Attempt:
                 )
         ours = outcome == "failed" and not isinstance(error, UpstreamError)
         self.lease.end(now / 1e9, error, ours or outcome == "abandoned")
+
+    def _unseen(self, seconds: float) -> int:
+        """Output tokens that the provider may have produced in these seconds, beside those that we have seen."""
+        meter, target, head = self.meter, self.lease.standing.throughput, self.x.head
+        said = meter.said
+        frames = self.frames
+        unshown = head is None or not head.stream if frames is None else frames.whole or frames.response.behind
+        if unshown or target.thinks:
+            most = max(said, target.within(seconds))
+        else:
+            most = said + target.within(UNDER_WAY)
+        cap = None if head is None or head.max_output is None else head.max_output * head.n
+        return (most if cap is None else max(said, min(most, cap))) - said
 
 
 async def _peek(made: Attempt, terms: Terms) -> list[Frame]:

@@ -72,7 +72,7 @@ class Dispatch:
             prepared=prepared,
             frames=Frames(Local(body), Unread(), "whole", self.attempts.splitters),
             held=[],
-            meter=Free(0),
+            meter=Free(b""),
             row=row,
             undo=None,
             headers=[],

@@ -65,6 +65,8 @@ class Call(Struct, kw_only=True):
     headers: Headers
     body: bytes | AsyncIterator[bytes] = b""
     deadlines: Deadlines = Deadlines()
+    sent: bool = False
+    """Of its bytes, some may have gone out: set by who opens it. Until then nobody can bill it."""
 
 
 class Response(Protocol):
@@ -73,6 +75,11 @@ class Response(Protocol):
 
     status: int
     headers: Headers
+
+    @property
+    def behind(self) -> bool:
+        """Whether bytes of the body have arrived that were not read."""
+        return False
 
     async def read(self) -> bytes:
         """The next bytes of the body (decompressed), b"" at its end. Raises UpstreamTimeout, UpstreamTruncated."""

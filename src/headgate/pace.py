@@ -42,6 +42,10 @@ class Paced(Response):
         self._reading: asyncio.Timeout | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def behind(self) -> bool:
+        return self._inner.behind
+
     async def read(self) -> bytes:
         return await self._timed(self._inner.read())
 

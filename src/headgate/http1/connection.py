@@ -30,6 +30,7 @@ HEAD_FIELDS = 256
 INTERIM = 16
 INFLATE_STEP = 256 * 1024
 REST = "send the rest of its answer"
+NOT_HTTP = "the upstream's answer is not HTTP/1.1"
 
 
 class Connection(asyncio.Protocol):
@@ -37,6 +38,7 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self.transport: asyncio.Transport | None = None
         self.served = 0
+        self.opened_in = 0.0  # seconds: a round trip and more
         self.idle_since = 0.0
         self.head_form = b""  # what stands before the path: b"http://host" through a plain proxy
         self.proxy_headers: list[bytes] = []
@@ -92,13 +94,9 @@ class Connection(asyncio.Protocol):
             self._fail(UpstreamMalformed("the upstream tried to change protocols"))
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__ or error.__cause__
-            self._fail(
-                cause
-                if isinstance(cause, UpstreamError)
-                else UpstreamMalformed("the upstream's answer is not HTTP/1.1")
-            )
+            self._fail(cause if isinstance(cause, UpstreamError) else UpstreamMalformed(NOT_HTTP))
         except httptools.HttpParserError:
-            self._fail(UpstreamMalformed("the upstream's answer is not HTTP/1.1"))
+            self._fail(UpstreamMalformed(NOT_HTTP))
         if not self._head_done and self._head_bytes > HEAD_BYTES:
             self._fail(UpstreamMalformed("the upstream's header section is too large"))
         waiter = self._waiter
@@ -375,6 +373,10 @@ class Body:
         self._release = release
         self.status = connection.status
         self.headers = connection.headers
+
+    @property
+    def behind(self) -> bool:
+        return self._connection is not None and bool(self._connection._chunks)
 
     async def read(self) -> bytes:
         return await one_piece(self.pour)

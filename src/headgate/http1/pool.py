@@ -2,8 +2,9 @@
 
 Rules of this file:
 - Last in, first out: the warmest connection serves next, the others age and are closed after IDLE seconds.
-- A reused connection that dies before a single byte came is replaced by a new one, once: the server had closed it while it was
-  idle. A new connection's death is the caller's to judge.
+- A reused connection that dies before a single byte came, and at once, is replaced by a new one, once: the server had closed it while
+  it was idle, and that was under way to us. After longer than opening one takes (a round trip and more, at least QUICK) the server may
+  have worked on the request, and billed it: that is the caller's to judge, as is a new connection's death.
 - Whoever is cancelled leaves no open socket behind.
 """
 
@@ -23,6 +24,8 @@ from headgate.net import Call, Headers, Origin
 
 IDLE = 55.0
 KEPT = 512
+QUICK = 0.1
+"""Seconds: sooner, no provider has read a request, worked on it for money and failed."""
 
 _FOREIGN: tuple[tuple[type[BaseException], str, str], ...] = (
     (ssl.SSLCertVerificationError, "tls_certificate", "the upstream's TLS certificate is not valid"),
@@ -46,10 +49,14 @@ class Pool:
 
     async def __call__(self, call: Call) -> Body:
         connection = self._take(call.origin) or await self._connect(call)
+        began = connection._loop.time()
+        call.sent = True
         try:
             await self._exchange(connection, call)
         except UpstreamUnreachable:
             if not connection.served or connection.got_bytes or not isinstance(call.body, bytes):
+                raise
+            if connection._loop.time() - began > max(QUICK, connection.opened_in):
                 raise
             connection = await self._connect(call)
             await self._exchange(connection, call)
@@ -132,8 +139,11 @@ class Pool:
 
     async def _connect(self, call: Call) -> Connection:
         try:
+            began = asyncio.get_running_loop().time()
             async with asyncio.timeout(call.deadlines.connect):
-                return await self._open_socket(call.origin)
+                connection = await self._open_socket(call.origin)
+            connection.opened_in = connection._loop.time() - began
+            return connection
         except UpstreamError:
             raise
         except TimeoutError as error:

@@ -25,6 +25,7 @@ from headgate.routing.breaker import Breaker, BreakerTerms, Result, Turn, nobody
 from headgate.routing.eject import ejected
 from headgate.routing.headroom import LIFE, headroom
 from headgate.routing.retry import RetryBudget, RetryBudgetTerms
+from headgate.routing.throughput import Throughput
 
 SMOOTHING = 0.2
 COLD = 1.0
@@ -57,13 +58,14 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class Standing:
-    __slots__ = ("adaptive", "breaker", "budget", "cold_until", "first", "gate", "left", "left_until")
+    __slots__ = ("adaptive", "breaker", "budget", "cold_until", "first", "gate", "left", "left_until", "throughput")
 
     def __init__(self, name: str, terms: BreakerTerms, queue: int = QUEUE, turned: Callable[[Turn], None] = nobody):
         self.breaker = Breaker(terms, turned)
         self.adaptive = Adaptive(LIMITS)
         self.gate = Gate(lambda: self.adaptive.limit, queue, name)
         self.budget = RetryBudget(BUDGET)
+        self.throughput = Throughput()
         self.cold_until = 0.0
         """Until when its provider wants no calls (429), by the monotonic clock."""
         self.first: float | None = None
