@@ -171,7 +171,7 @@ class Flights:
 def _served(x: Exchange, carried: Carried, listening: Listening) -> Served:
     """The answer as this caller gets it: nothing that it does to it is seen by others."""
     prepared = carried.prepared
-    meter = Meter(carried.body_bytes)
+    meter = Meter(x.body)
     row = replace(carried.row, number=0, usage=None, cost=0, estimated=False)
     x.served = row
     x.first_ns = clock.mono_ns()
