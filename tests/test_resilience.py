@@ -220,6 +220,14 @@ def test_an_error_in_place_of_an_answer_has_an_errors_status_and_the_providers_w
         assert outcomes(gateway, answer.headers["x-request-id"]) == [("m", "failed", "insufficient_quota")]
 
 
+def test_what_a_model_wrote_before_it_failed_is_no_answer(gateway: Running, script: Upstream) -> None:
+    """Some providers tell it inside the error."""
+    told = json.dumps({"error": {"message": "no such tool", "failed_generation": "<tool>", "code": 400}}).encode()
+    script.script(Reply(pieces=[told]))
+    answer = ask(gateway, "POST", PATH, question("up_chat/m"))
+    assert (answer.status, answer.body) == (400, told)
+
+
 def test_an_error_inside_a_choice_is_told_in_the_callers_dialect(gateway: Running, script: Upstream) -> None:
     """It is no error reply of the dialect: a client would not find its message there."""
     choice = {"index": 0, "message": STOPPED, "error": {"message": "broke", "code": 400}}

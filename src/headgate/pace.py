@@ -2,8 +2,8 @@
 
 Rules of this file:
 - The unit is tokens a second: what operators promise and what providers publish. Bytes of the wire would measure framing (the same
-  token is 20 bytes in one dialect and 300 in another) and take a server's keep-alive comments for progress. A token is estimated as
-  everywhere else, by the length of its text.
+  token is 20 bytes in one dialect and 300 in another) and take a server's keep-alive comments for progress. Tokens are those that the
+  meter has seen at most: who is just fast enough is let be.
 - Only time spent waiting for the provider counts: a caller who reads slowly makes nobody slow.
 - Nothing is done when something arrives: the text so far is compared once a window, by one timer a stream, which is moved lazily.
 """
@@ -15,7 +15,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from headgate.errors import UpstreamTimeout
-from headgate.meter import BYTES_A_TOKEN, Meter
+from headgate.meter import Meter
 from headgate.net import Response, Sink
 from headgate.routing.policy import RateTerms
 
@@ -33,9 +33,9 @@ class Paced(Response):
         self._inner = inner
         self._meter = meter
         self._window = terms.window
-        self._least = terms.tokens * terms.window * BYTES_A_TOKEN
+        self._least = terms.tokens * terms.window
         self._loop = asyncio.get_running_loop()
-        self._seen = meter.letters
+        self._seen = meter.said
         self._waited = 0.0
         """Seconds of the present window that were spent reading, up to `_began`."""
         self._began = 0.0
@@ -80,8 +80,8 @@ class Paced(Response):
         if reading is None:
             return  # the next read sets a timer for the rest of the window
         if (left := self._window - self._waited - (now - self._began)) < MOMENT:
-            if self._meter.letters - self._seen < self._least:
+            if self._meter.said - self._seen < self._least:
                 reading.reschedule(now)
                 return
-            self._seen, self._waited, self._began, left = self._meter.letters, 0.0, now, self._window
+            self._seen, self._waited, self._began, left = self._meter.said, 0.0, now, self._window
         self._timer = self._loop.call_at(now + left, self._tick)

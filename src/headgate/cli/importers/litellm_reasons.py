@@ -36,7 +36,9 @@ _DATABASE = _lost(
 )
 _SIGN_IN = _lost("clients show keys (`headgate keys`); other sign-ins are not done yet")
 _TOLD = _needless("what a target does not take is left out and told per request; `strict: true` refuses instead")
-_HEALTH = _needless("providers are not probed; /health/ready tells the gateway's own")
+_HEALTH = _needless(
+    "providers are asked aside only while one is left alone (`probe`); /health/ready tells the gateway's own"
+)
 _ITS_PROVIDER = _needless("they go to the provider that the path names: /PROVIDER/...")
 
 PARAMS: dict[str, Reason] = _reasons(
