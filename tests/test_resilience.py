@@ -110,6 +110,10 @@ def test_a_failure_that_may_pass_is_tried_again_after_the_others(gateway: Runnin
     tried = outcomes(gateway, answer.headers["x-request-id"])
     assert [(target, outcome) for target, outcome, _ in tried[:2]] == [("a", "failed"), ("b", "failed")]
     assert tried[2][1] == "done"
+    trail = answer.headers["x-headgate-trail"]
+    assert "dispatch=chosen (up_chat/a: next in order); dispatch=failed (up_chat/a: upstream_error 500)" in trail
+    assert "dispatch=chosen (up_chat/b: the only one left)" in trail
+    assert trail.endswith("dispatch=committed")
 
 
 def test_an_answer_that_breaks_off_is_gone_on_with_behind_its_text(gateway: Running, script: Upstream) -> None:

@@ -21,8 +21,24 @@ class Trail:
         self.notes.append((stage, verdict, detail))
 
     def short(self) -> str:
-        """`stage=verdict; ...`: fits a header."""
-        return "; ".join(f"{stage}={verdict}" for stage, verdict, _ in self.notes)
+        """`stage=verdict; ...`, and behind a choice or a failure of whom and why: fits a header."""
+        return "; ".join(
+            f"{stage}={verdict}"
+            if "why" not in detail and "error" not in detail
+            else f"{stage}={verdict} ({_why(detail)})"
+            for stage, verdict, detail in self.notes[:SHOWN]
+        ) + (f"; +{len(self.notes) - SHOWN}" if len(self.notes) > SHOWN else "")
 
     def full(self) -> list[dict[str, Any]]:
         return [{"stage": stage, "verdict": verdict, **detail} for stage, verdict, detail in self.notes]
+
+
+SHOWN = 40
+"""Notes that a header holds."""
+
+
+def _why(detail: dict[str, Any]) -> str:
+    """ "openai/gpt-4o: drawn by weight 3 of 4", "openai/gpt-4o: server_error 500"."""
+    whom = detail.get("target") or detail.get("use") or ""
+    why = detail.get("why") or f"{detail.get('error', '')} {detail.get('status') or ''}".strip()
+    return ": ".join(str(part)[:200] for part in (whom, why) if part)

@@ -170,7 +170,8 @@ def _chosen(
 ) -> Decision:
     """By the strategy, among those of the lowest rank."""
     if len(able) == 1:
-        return Decision(target=able[0], why="the only one that can take it" if passed else "", passed=passed)
+        alone = "the only one that can take it" if passed else "the only one left" if round_.tried else ""
+        return Decision(target=able[0], why=alone, passed=passed)
     least = min(target.rank for target in able)
     ranked = [target for target in able if target.rank == least]
     passed += [(target, "a fallback") for target in able if target.rank != least]
