@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "children": VALUES | {"tasks", "limits", "pipeline", "net"},
     "flights": VALUES
     | {"net", "dialects", "upstream", "meter", "prepare", "attempt", "dispatch", "pipeline", "children", "stages.base"},
-    "explain": VALUES | {"http", "stages", "meter", "dispatch", "pipeline"},
+    "explain": VALUES | {"flights", "http", "stages", "meter", "dispatch", "pipeline"},
     "http": VALUES
     | {"dialects", "pipeline", "net", "explain", "stages", "stores.base", "providers.base", "providers.site", "tasks"},
     "config": VALUES,

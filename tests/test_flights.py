@@ -68,7 +68,7 @@ def config(script: Upstream, **more: Any) -> dict[str, Any]:
         "plain": {"targets": targets},
     }
     keys = [
-        {"name": "suite", "key": KEY, "tenant": "suite", "scopes": ["trail", "admin"]},
+        {"name": "suite", "key": KEY, "tenant": "suite", "scopes": ["trail", "admin", "explain"]},
         {"name": "second", "key": SECOND, "tenant": "suite"},
         {"name": "other", "key": OTHER, "tenant": "other"},
     ]
@@ -280,7 +280,7 @@ def test_everybody_has_guards_and_rendering_of_their_own(start: Callable[..., Ru
     """Redacted in the stream, the model's name replaced, a crossing: each caller sees what it would have seen alone."""
     gateway = start(guards=[{"name": "w", "pattern": "w3", "places": ["answer"]}])
     for model in ("shared", "named"):
-        script.script(slow(), slow())
+        script.script(slow(pause=0.02), slow(pause=0.02))
         body = STREAM | {"model": model}
         alone = ask(gateway, "POST", PATH, body)
         callers = [Caller(gateway, body) for _ in range(3)]
@@ -467,22 +467,63 @@ def test_a_key_that_an_sdk_made_does_not_keep_a_stopped_answer_going(gateway: Ru
     assert len(script.requests) == 1
 
 
+def great() -> list[bytes]:
+    """An answer of 30 MB."""
+    return sse(*[chunk(f"{n} " + "word " * 4000) for n in range(1500)], chunk(finish="stop"), "[DONE]")
+
+
+@pytest.mark.slow
+def test_nothing_is_done_twice_for_one_key_also_where_it_cannot_be_shown_twice(
+    gateway: Running, script: Upstream, word: str
+) -> None:
+    """What is too large to be kept is refused while it is under way, and made again when it is over."""
+    script.script(*[Reply(headers=SSE, pieces=great(), chunked=True)] * 2)
+    first = Caller(gateway, question("plain", stream=True), idempotency_key=word)
+    first.begin().read(12 << 20)
+    refused = ask(gateway, "POST", PATH, question("plain", stream=True), {"idempotency-key": word})
+    assert (refused.status, refused.json["error"]["code"]) == (409, "idempotency_key_in_use")
+    assert refused.headers["retry-after"] == "1"
+    assert len(script.requests) == 1
+    assert first.read().body.endswith(b"[DONE]\n\n")
+    again = ask(gateway, "POST", PATH, question("plain", stream=True), {"idempotency-key": word})
+    assert again.headers["x-headgate-cache"] == "miss"
+
+
+def test_explain_says_whether_an_answer_would_be_shared(gateway: Running, script: Upstream) -> None:
+    def told(path: str, body: dict[str, Any], headers: dict[str, str]) -> list[dict[str, Any]]:
+        envelope = {"path": path, "body": body, "headers": headers}
+        trail = ask(gateway, "POST", "/v1/explain", envelope).json["trail"]
+        return [{name: note[name] for name in note if name != "stage"} for note in trail if note["stage"] == "flights"]
+
+    assert told(PATH, question("plain"), {}) == []
+    assert told(PATH, question(), {}) == [{"verdict": "shares", "by": "being alike"}]
+    assert told(PATH, question(), {"Idempotency-Key": "k"}) == [{"verdict": "shares", "by": "idempotency key"}]
+    stored = told("/v1/responses", {"model": "shared", "input": "x"}, {})
+    assert stored == [{"verdict": "alone", "why": "the provider is to keep the answer"}]
+    assert script.requests == []
+
+
 @pytest.mark.slow
 def test_one_who_does_not_read_is_cut_and_stops_nobody(gateway: Running, script: Upstream) -> None:
     """More than is ever held for newcomers goes by; memory stays bounded, and who reads gets all of it."""
-    pieces = sse(*[chunk(f"{n} " + "word " * 4000) for n in range(1500)], chunk(finish="stop"), "[DONE]")
+    pieces = great()
     script.script(Reply(headers=SSE, pieces=pieces, chunked=True), Reply(headers=SSE, pieces=words(1), chunked=True))
     slow_one = Caller(gateway, question(stream=True))
     reader = Caller(gateway, question(stream=True))
-    answer = reader.begin()
+    answer, alone = reader.begin(), None
     held, got, before = 0.0, 0, metric(gateway, "headgate_shared_bytes")
     while piece := answer.read(1 << 21):
         got += len(piece)
         held = max(held, metric(gateway, "headgate_shared_bytes"))
+        if got > len(pieces) * 10_000 and not alone:
+            alone = ask(gateway, "POST", PATH, question(stream=True))
+    assert alone is not None
+    assert (b" w0" in alone.body, alone.headers.get("x-headgate-cache")) == (True, None), "nobody joins half an answer"
+    assert alone.headers["x-headgate-trail"].endswith("flights=alone; dispatch=committed")
     assert got == sum(map(len, pieces))
     assert 0 < held - before <= MOST + (1 << 20)
     reader.connection.close()
     left = slow_one.read()
     assert b"reader_too_slow" in left.body
     assert b"[DONE]" not in left.body
-    assert len(script.requests) == 1
+    assert len(script.requests) == 2

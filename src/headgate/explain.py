@@ -13,7 +13,9 @@ import msgspec
 from headgate import clock
 from headgate.dispatch import Run
 from headgate.errors import BadRequest, HeadgateError
+from headgate.flights import wish
 from headgate.http.ingress import Ingress
+from headgate.http.routes import Match
 from headgate.meter import estimate_tokens
 from headgate.model.exchange import Exchange, Request
 from headgate.model.identity import Identity
@@ -34,29 +36,11 @@ async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: 
     match = ingress.routes("POST", path)
     if match.operation not in ("generate", "count"):
         raise BadRequest(f"{path} does not generate: there is nothing to explain", param="path")
-    body = msgspec.json.encode(envelope["body"])
-
-    async def read_body() -> bytes:
-        return body
-
-    request = Request(
-        method="POST",
-        path=path,
-        query=query.encode(),
-        headers=_headers(envelope.get("headers", {})),
-        credential=b"",
-        operation=match.operation,
-        model=match.model,
-        stream=match.stream,
-        framing="json-array" if match.stream and "alt=sse" not in query else "sse",
-        site=match.site,
-        read_body=read_body,
-    )
     x = Exchange(
         id=clock.new_id("dry_"),
         at=clock.wall(),
         t0=clock.mono_ns(),
-        request=request,
+        request=_asked(match, path, query, envelope),
         dialect=ingress.dialects[match.dialect],
         trail=Trail(),
         dry=True,
@@ -66,6 +50,7 @@ async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: 
     targets: list[dict[str, Any]] = []
     try:
         await ingress.pipeline.decide(x)
+        wish.look(x)
         targets = _targets(ingress, x, price)
     except HeadgateError as error:
         refusal = error
@@ -81,6 +66,28 @@ async def explained(ingress: Ingress, identity: Identity, envelope: Any, price: 
         "trail": x.trail.full(),
         "targets": targets,
     }
+
+
+def _asked(match: Match, path: str, query: str, envelope: dict[str, Any]) -> Request:
+    body, headers = msgspec.json.encode(envelope["body"]), _headers(envelope.get("headers", {}))
+
+    async def read_body() -> bytes:
+        return body
+
+    return Request(
+        method="POST",
+        path=path,
+        query=query.encode(),
+        headers=headers,
+        credential=b"",
+        operation=match.operation,
+        model=match.model,
+        stream=match.stream,
+        framing="json-array" if match.stream and "alt=sse" not in query else "sse",
+        idempotent=any(name == wish.HEADER for name, _ in headers),
+        site=match.site,
+        read_body=read_body,
+    )
 
 
 def _headers(given: Any) -> list[tuple[bytes, bytes]]:

@@ -68,7 +68,7 @@ class Flights:
         return self._dispatch(x)
 
     async def _shared(self, x: Exchange) -> Served:
-        wish = wish_of(x, self._config, self._guards) if x.request.operation == "generate" else None
+        wish = wish_of(x, self._config, self._guards)
         if wish is None:
             return await self._dispatch(x)
         flight = self._table.find(wish.key, clock.mono())
@@ -89,6 +89,7 @@ class Flights:
                     code="idempotency_key_in_use",
                     retry_after=1.0,
                 )
+            x.trail.note("flights", "alone", why="the answer under way is too large to be shown from its beginning")
             return await self._dispatch(x)
         x.trail.note("flights", origin, carrier=flight.carrier)
         listening = Listening(flight, reader, self._left)

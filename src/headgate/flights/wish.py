@@ -37,9 +37,12 @@ class Wish(Struct, frozen=True, kw_only=True):
 
 
 def wish_of(x: Exchange, config: Hashable, guards: Hashable) -> Wish | None:
-    """What `x` may share its answer with; None: with nothing. `config` and `guards` stand for those that it runs on. Raises
-    BadRequest for an Idempotency-Key that is none."""
+    """What `x` may share its answer with; None: with nothing, and the trail has why. `config` and `guards` stand for those that it
+    runs on. Raises BadRequest for an Idempotency-Key that is none."""
     assert x.identity is not None and x.head is not None and x.route is not None
+    if x.request.operation != "generate":
+        x.trail.note("flights", "alone", why="nothing is generated")
+        return None
     if x.request.idempotent:
         given = x.request.header(HEADER)
         if not 1 <= len(given) <= LONGEST or not all(0x20 <= byte < 0x7F for byte in given):
@@ -49,11 +52,20 @@ def wish_of(x: Exchange, config: Hashable, guards: Hashable) -> Wish | None:
         key = ("key", x.identity.tenant, x.identity.key_id, given, guards)
         return Wish(key=key, digest=asked(x), idempotent=True, retried=given.startswith(MADE_BY_SDKS))
     if x.head.state or x.head.stores:
+        why = "it refers to what the provider keeps" if x.head.state else "the provider is to keep the answer"
+        x.trail.note("flights", "alone", why=why)
         return None
     digest = asked(x)
     # rules may send two requests of one name to models that differ in nothing but what is done with them
     served = (x.route.alias, x.route.targets, x.route.strict, id(x.route.policy))
     return Wish(key=("alike", x.identity.tenant, config, served, digest), digest=digest)
+
+
+def look(x: Exchange) -> None:
+    """The trail's note for a request that is not made. Raises as `wish_of`."""
+    assert x.route is not None
+    if (x.request.idempotent or x.route.policy.coalesce) and wish_of(x, None, None) is not None:
+        x.trail.note("flights", "shares", by="idempotency key" if x.request.idempotent else "being alike")
 
 
 def asked(x: Exchange) -> bytes:
