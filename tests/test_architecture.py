@@ -73,6 +73,7 @@ OWNERS: dict[str, set[str]] = {
     "outcome": {"pipeline.py"},
     "status": {"pipeline.py"},
     "total_us": {"pipeline.py"},
+    "record": {"stages/account.py"},
     "held_id": {"pipeline.py"},
     "held_site": {"pipeline.py"},
     "first_ns": {"dispatch.py", "flights/__init__.py"},

@@ -198,7 +198,8 @@ def test_one_log_line_a_request_and_no_secret_in_it(gateway: Running, script: Up
     identity = ask(gateway, "POST", PATH, body).headers["x-request-id"]
     lines = gateway.wait_for(lambda: [line for line in gateway.lines() if line.get("request") == identity])
     assert len(lines) == 1
-    assert (lines[0]["outcome"], lines[0]["key"], lines[0]["input"]) == ("done", "suite", 5)
+    assert (lines[0]["outcome"], lines[0]["key_name"], lines[0]["usage"]["input"]) == ("done", "suite", 5)
+    assert lines[0]["client"] == "127.0.0.1"
     everything = gateway.errors()
     for secret in (KEY, "provider-key", "secret words"):
         assert secret not in everything

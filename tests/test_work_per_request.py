@@ -268,7 +268,7 @@ def test_what_is_counted_is_the_whole_path(bench: Bench, client: str) -> None:
         assert bench.asked.over
     assert (bench.lines.count, bench.calls) == (before[0] + 2, before[1] + 2)
     written = b"".join(path.read_bytes() for path in (bench.gateway.data / "spool").rglob("*") if path.is_file())
-    assert written.count(b'"row":"request"') == bench.calls
+    assert written.count(b'"event":"request"') == bench.calls
 
 
 @pytest.mark.parametrize("client", PATHS)

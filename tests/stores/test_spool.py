@@ -240,7 +240,7 @@ def test_a_record_that_the_ledger_refuses_does_not_stop_the_others(make: Make, l
 def test_a_record_of_another_version_is_set_aside(make: Make, ledger: Ledger, tmp_path: Path) -> None:
     """A downgrade does not lose what the newer version wrote."""
     spool = make()
-    body = b'[{"row":"invoice","id":"x"}]'
+    body = b'[{"event":"invoice","id":"x"}]'
     os.write(spool._file, b"%08x %b\n" % (segment.crc32(body), body))
     spool.append(whole(1))
     spool.feed()

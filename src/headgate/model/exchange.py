@@ -101,6 +101,8 @@ class Exchange(Struct, kw_only=True, eq=False):
     """Monotonic nanoseconds at which the first content of the answer was ready for the client."""
     total_us: int = 0
     """Microseconds from arrival to the end."""
+    record: bytes = b""
+    """Its RequestRow as JSON, once it is over."""
     upstream_ns: int = 0
     """Nanoseconds spent waiting for providers before the answer began."""
     held_id: str = ""

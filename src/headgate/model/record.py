@@ -24,7 +24,7 @@ Origin: TypeAlias = Literal["", "carried", "coalesced", "replayed"]
 under way already, one that is over. The tokens of such a request are its child's, or of the child that the trail names."""
 
 
-class Opened(Struct, kw_only=True, omit_defaults=True, gc=False, tag="opened", tag_field="row"):
+class Opened(Struct, kw_only=True, omit_defaults=True, gc=False, tag="opened", tag_field="event"):
     """A request is about to go upstream. Closed by its RequestRow; else recovery writes one (outcome "failed", estimated)."""
 
     id: str
@@ -68,7 +68,11 @@ class AttemptRow(Struct, kw_only=True, omit_defaults=True, gc=False):
     total_us: int = 0
 
 
-class RequestRow(Struct, kw_only=True, omit_defaults=True, gc=False, tag="request", tag_field="row"):
+class RequestRow(
+    Struct, kw_only=True, omit_defaults=True, gc=False, tag="request", tag_field="event", rename={"id": "request"}
+):
+    """Its JSON is the request's line in the log as well: lines about a request name it as `request`."""
+
     id: str
     at: float
     tenant: str
@@ -76,6 +80,7 @@ class RequestRow(Struct, kw_only=True, omit_defaults=True, gc=False, tag="reques
     key_name: str
     dialect: str
     operation: str
+    method: str = "POST"
     path: str
     model: str
     stream: bool
@@ -102,7 +107,7 @@ class RequestRow(Struct, kw_only=True, omit_defaults=True, gc=False, tag="reques
     origin: Origin = ""
 
 
-class Held(Struct, kw_only=True, omit_defaults=True, gc=False, tag="held", tag_field="row"):
+class Held(Struct, kw_only=True, omit_defaults=True, gc=False, tag="held", tag_field="event"):
     """An object that a provider holds for a tenant (a file, a stored response, ...): later calls go to the same site."""
 
     id: str

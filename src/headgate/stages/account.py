@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Raw
+from msgspec.json import Encoder
 from msgspec.structs import replace
 
 from headgate.errors import HeadgateError
 from headgate.model.exchange import Exchange
-from headgate.model.record import AttemptRow, Held, Record, RequestRow
+from headgate.model.identity import Identity
+from headgate.model.record import AttemptRow, Held, RequestRow
 from headgate.model.usage import Usage
 from headgate.stages.base import Stage
 from headgate.stores.base import Objects, Spool
 
 Price = Callable[[str, str, Usage, float], tuple[int | None, str | None]]
 """(site, model, usage, at) -> (nano-dollars or None, the price's name or None)."""
+
+NOBODY = Identity(tenant="", key_id="", key_name="")
+_encode = Encoder().encode
 
 
 class Account(Stage):
@@ -30,18 +36,19 @@ class Account(Stage):
         self._objects = objects
 
     def finish(self, x: Exchange) -> None:
-        if x.identity is None or x.dry:
-            return  # refused before anybody was known: counted, not rowed
+        if x.dry:
+            return
         charge: int | None = 0
         estimated = False
         for attempt in x.attempts:
             cost = self._cost(attempt)
             charge = None if charge is None or cost is None else charge + cost
             estimated = estimated or attempt.estimated
-        row = self._request(x, charge, estimated)
-        held = self._held(x)
-        records: tuple[Record, ...] = (row,) if held is None else (row, held)
-        self._spool.append(records, ends=x.id)
+        x.record = _encode(self._request(x, charge, estimated))
+        if x.identity is None:
+            return  # refused before anybody was known: counted and logged, not kept
+        row, held = Raw(x.record), self._held(x)
+        self._spool.append((row,) if held is None else (row, held), ends=x.id)
 
     def _cost(self, attempt: AttemptRow) -> int | None:
         usage = attempt.usage
@@ -52,8 +59,7 @@ class Account(Stage):
         return attempt.cost
 
     def _request(self, x: Exchange, charge: int | None, estimated: bool) -> RequestRow:
-        identity, request, route, head = x.identity, x.request, x.route, x.head
-        assert identity is not None
+        identity, request, route, head = x.identity or NOBODY, x.request, x.route, x.head
         last = x.served or (x.attempts[-1] if x.attempts else None)
         return RequestRow(
             id=x.id,
@@ -63,6 +69,7 @@ class Account(Stage):
             key_name=identity.key_name,
             dialect=x.dialect.name,
             operation=request.operation,
+            method=request.method,
             path=request.path,
             model=route.alias if route is not None else (head.model if head is not None else ""),
             stream=head is not None and head.stream,

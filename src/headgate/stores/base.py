@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from msgspec import Struct, to_builtins
+from msgspec import Raw, Struct, to_builtins
 from msgspec.structs import asdict
 
 from headgate.model.identity import Identity
@@ -49,8 +49,8 @@ class Spool(Protocol):
         about to be shown. Raises OSError."""
         ...
 
-    def append(self, records: Sequence[Record], ends: str = "") -> None:
-        """All of these survive the death of the process when this returns. `ends`: the id of the request that is over with
+    def append(self, records: Sequence[Record | Raw], ends: str = "") -> None:
+        """All of these (or their JSON) survive the death of the process when this returns. `ends`: the id of the request that is over with
         them. Raises OSError when the disk refuses."""
         ...
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from zlib import crc32
 
 import msgspec
+from msgspec import Raw
 
 from headgate.model.record import Record
 
@@ -35,7 +36,7 @@ _decode = msgspec.json.Decoder(list[Record]).decode
 _CHUNK = 1 << 18
 
 
-def frame(records: Sequence[Record]) -> bytes:
+def frame(records: Sequence[Record | Raw]) -> bytes:
     """The line of one append."""
     body = _encode(records)
     return b"%08x %b\n" % (crc32(body), body)

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from headgate import clock
 from headgate.model.record import Opened, Record
@@ -99,7 +99,7 @@ class FileSpool:
             if opened is not None:
                 self._write(segment.frame((opened(),)))
 
-    def append(self, records: Sequence[Record], ends: str = "") -> None:
+    def append(self, records: Sequence[Record | Raw], ends: str = "") -> None:
         line = segment.frame(records)
         with self._lock:
             self._begun.pop(ends, None)

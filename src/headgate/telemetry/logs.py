@@ -20,7 +20,6 @@ from typing import Any, TextIO
 
 import msgspec
 import structlog
-from msgspec import Struct
 
 from headgate import clock
 from headgate.model.exchange import Exchange
@@ -148,82 +147,14 @@ def _encode(value: Any, **_: Any) -> bytes:
     return msgspec.json.encode(value, enc_hook=str)
 
 
-class _Line(Struct, kw_only=True, omit_defaults=True):
-    """What is told of a request. Empty fields are left out."""
-
-    event: str
-    at: float
-    request: str
-    outcome: str | None
-    status: int
-    method: str
-    path: str
-    dialect: str
-    tenant: str = ""
-    key: str = ""
-    model: str = ""
-    stream: bool = False
-    provider: str = ""
-    target: str = ""
-    attempts: int = 0
-    cost_nanos: int | None = None
-    input: int | None = None
-    output: int | None = None
-    estimated: bool = False
-    error: str = ""
-    losses: list[str] = []
-    findings: list[str] = []
-    parent: str = ""
-    cause: str = ""
-    origin: str = ""
-    trace: str = ""
-    client: str = ""
-    total_ms: float = 0.0
-
-
 class RequestLog:
-    """The line of one finished request."""
+    """The line of one finished request: its record, with the caller's address, which the ledger does not keep."""
 
     def __init__(self, writer: Writer) -> None:
         self._write = writer.write
         self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, x: Exchange) -> None:
-        identity, last, request = x.identity, x.served or (x.attempts[-1] if x.attempts else None), x.request
-        line = _Line(
-            event="request",
-            at=round(x.at, 3),
-            request=x.id,
-            outcome=x.outcome,
-            status=x.status,
-            method=request.method,
-            path=request.path,
-            dialect=x.dialect.name,
-            parent=x.parent,
-            cause=x.cause,
-            origin=x.origin,
-            trace=x.trace_id,
-            client=request.client,
-            total_ms=x.total_us / 1000,
-        )
-        if identity is not None:
-            line.tenant, line.key = identity.tenant, identity.key_name
-        if x.head is not None:
-            line.model, line.stream = x.head.model, x.head.stream
-        if last is not None:
-            line.provider, line.target, line.attempts, line.cost_nanos = (
-                last.provider,
-                last.target,
-                len(x.attempts),
-                last.cost,
-            )
-            usage = last.usage
-            if usage is not None:
-                line.input, line.output, line.estimated = usage.input, usage.output, usage.estimated
-        if x.error is not None:
-            line.error = x.error.code
-        if x.losses:
-            line.losses = sorted({loss.what for loss in x.losses})
-        if x.findings:
-            line.findings = sorted({finding.guard for finding in x.findings})
-        self._write(self._encode(line))
+        record, client = x.record, x.request.client
+        if record:  # else Account broke: the log has why
+            self._write(b'%b,"client":%b}' % (record[:-1], self._encode(client)) if client else record)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 _USAGE = ("input", "output", "cache_read", "cache_write", "reasoning")
 _REQUEST = (
-    "id at tenant key_id key_name dialect operation path model stream! outcome status error provider target usage?"
+    "at tenant key_id key_name dialect operation path model stream! outcome status error provider target usage?"
     " charge estimated! losses? findings? edits? trace_id user_agent first_us total_us upstream_us parent cause"
 )
 _ATTEMPT = (
@@ -97,7 +97,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             cause TEXT NOT NULL, input INTEGER, output INTEGER, cache_read INTEGER, charge INTEGER,
             estimated INTEGER NOT NULL, record TEXT NOT NULL)""",
         f"""INSERT INTO records SELECT id, at, tenant, key_name, model, provider, outcome, status, error, cause, input,
-            output, cache_read, charge, estimated, json_object('row', 'request', {_members(_REQUEST)}, 'attempts', (
+            output, cache_read, charge, estimated, json_object('event', 'request', 'request', id, {_members(_REQUEST)}, 'attempts', (
                 SELECT json_group_array(json(attempt)) FROM (
                     SELECT json_object({_members(_ATTEMPT)}) AS attempt FROM attempts
                     WHERE request_id = requests.id ORDER BY number, attempts.id)))
