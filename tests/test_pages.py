@@ -121,6 +121,18 @@ def test_every_command_on_a_page_runs(page: Path, tmp_path: Path) -> None:
                 assert line in said, f"{command} does not say {line!r}\n{done.stdout}"
 
 
+SOURCES = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.py")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_metrics_headers_and_paths_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text()
+    for metric in re.findall(r"\bheadgate_[a-z_]+\b", text):
+        assert f'"{metric.removesuffix("_total").removesuffix("_bucket")}"' in SOURCES, f"{page.name} names {metric}"
+    for header in re.findall(r"\bx-headgate-[a-z]+\b", text):
+        assert f'b"{header}"' in SOURCES, f"{page.name} names {header}"
+
+
 def test_the_help_of_every_command_runs() -> None:
     for arguments in ([], ["serve"], ["check"], ["keys"], ["usage"], ["explain"], ["import"], ["doctor"]):
         done = subprocess.run(

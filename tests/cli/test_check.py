@@ -55,6 +55,14 @@ prices: [{model: my-vllm/*, input: 0, output: 0}]
     assert out[0].endswith("2 models, 1 key, 2 guards, 1 price")
 
 
+def test_anothers_config_is_told_apart(check: Check) -> None:
+    code, _, err = check("model_list:\n- model_name: a\n")
+    assert code == 1
+    assert err == [
+        "h.yaml:1:1: this is a config of LiteLLM's proxy (convert it: headgate import litellm h.yaml -o headgate.yaml)"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

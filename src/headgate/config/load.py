@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from headgate.config import environment as variables
-from headgate.config.document import MAX_BYTES, Malformed, Mark, parse
+from headgate.config.document import MAX_BYTES, Malformed, Map, Mark, parse
 from headgate.config.read import Reader
 from headgate.config.schema import Config
 from headgate.errors import ConfigError
@@ -99,6 +99,12 @@ def parse_config(data: bytes, file: Path, environment: Mapping[str, str]) -> Loa
     except Malformed as error:
         where = f"{file}:{error.mark.line}:{error.mark.column}"
         raise ConfigErrors([ConfigError(str(error), where=where, hint=error.hint)]) from None
+    if isinstance(root, Map) and "model_list" in root.pairs:
+        mark = root.pairs["model_list"][0].mark
+        hint = f"convert it: headgate import litellm {file} -o headgate.yaml"
+        raise ConfigErrors(
+            [ConfigError("this is a config of LiteLLM's proxy", where=f"{file}:{mark.line}:{mark.column}", hint=hint)]
+        )
     config = Config() if root is None else reader.section(root, Config, "")
     if reader.faults:
         faults = sorted(reader.faults, key=lambda fault: fault.mark)
