@@ -110,22 +110,46 @@ class Resources(Struct, frozen=True, kw_only=True, eq=False):
     reload: Reload
 
 
+Price = Callable[[Usage, float], tuple[int | None, str | None]]
+"""(usage, at) -> (nano-dollars or None, the price's name or None), of one model at one site."""
+PRICES = 4096
+"""Of so many names: they come from clients."""
+
+
+def _unknown(usage: Usage, at: float) -> tuple[None, None]:
+    return None, None
+
+
+def _free(usage: Usage, at: float) -> tuple[int, str]:
+    return 0, "demo"
+
+
 class Offering:
     """What the sites of a plan offer, and at what price: the catalog's word, the config's own before it."""
 
     def __init__(self, sites: Mapping[str, Site], catalog: Catalog) -> None:
         self._sites = sites
         self._catalog = catalog
+        self._prices: dict[tuple[str, str], Price] = {}
 
     def price(self, site: str, model: str, usage: Usage, at: float) -> tuple[int | None, str | None]:
+        try:
+            price = self._prices[site, model]
+        except KeyError:
+            if len(self._prices) >= PRICES:
+                self._prices.clear()
+            price = self._prices[site, model] = self._price(site, model)
+        return price(usage, at)
+
+    def _price(self, site: str, model: str) -> Price:
         known = self._sites.get(site)
         if known is None:
-            return None, None
+            return _unknown
         provider = known.provider
         if provider is demo.PROVIDER:
-            return 0, "demo"
-        found = self._catalog.find(provider.catalog or provider.name, model, at, site)
-        return (None, None) if found is None else found.price(usage, at)
+            return _free
+        found = self._catalog.known(provider.catalog or provider.name, model, site)
+        return _unknown if found is None else found.price
 
     def _model(self, site: str, model: str, at: float) -> Model | None:
         """What the catalog, or the config's own prices, know of a model at a site; None too for a site that is gone."""

@@ -105,6 +105,11 @@ class Catalog:
     def find(self, provider: str, model: str, at: float, site: str = "") -> Model | None:
         """The model that a provider means by a name, if the catalog or the config has a price for it at that time.
         `site`: the provider's name in this gateway, by which the config may state prices too."""
+        found = self.known(provider, model, site)
+        return found if found is not None and found.known_at(at) else None
+
+    def known(self, provider: str, model: str, site: str = "") -> Model | None:
+        """The model, whether or not it has a price yet."""
         key = (provider, model, site)
         try:
             found = self._found[key]
@@ -112,7 +117,7 @@ class Catalog:
             if len(self._found) >= _REMEMBERED:
                 self._found.clear()
             found = self._found[key] = self._find(provider, model, site)
-        return found if found is not None and found.known_at(at) else None
+        return found
 
     def _find(self, provider: str, name: str, site: str) -> Model | None:
         custom = tuple(

@@ -116,11 +116,13 @@ class Model:
     def price(self, usage: Usage, at: float) -> tuple[int | None, str | None]:
         """What it costs at that time (seconds since the epoch), and which price that is; (None, None) before it has any."""
         window = self._at(at)
-        return (self.cost(usage, at), window.label) if window.label is not None else (None, None)
+        return (None, None) if window.label is None else (self._cost(window, usage, at), window.label)
 
     def cost(self, usage: Usage, at: float) -> int | None:
         """Nano-dollars at that time, rounded half up once; None where a rate is unknown."""
-        window = self._at(at)
+        return self._cost(self._at(at), usage, at)
+
+    def _cost(self, window: _Window, usage: Usage, at: float) -> int | None:
         so = (usage.service_tier, usage.native.get("speed") if usage.native else None) if self._variants else None
         try:
             sheet = window.sheets[so]
