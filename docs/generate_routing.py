@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headgate.providers.registry import all_providers
 from headgate.routing.complexity import FEATURES
 from headgate.routing.conditions import FUNCTIONS, MACROS
 from headgate.routing.facts import WORDS
@@ -33,7 +34,18 @@ def render() -> str:
     ]
     lines += [f"| {name} | {f.counts} | {f.weight:g} | {f.cap:g} |" for name, f in FEATURES.items()]
     head, tail = ((HERE / f"routing_{part}.md").read_text() for part in ("head", "tail"))
+    tail = tail.replace("{continuing}", _continuing())
     return head + "\n".join(lines) + "\n" + tail + "\n".join(_repeated()) + "\n"
+
+
+def _continuing() -> str:
+    """Who can go on from the beginning of an answer."""
+    able = (
+        name
+        for name, provider in all_providers().items()
+        if any(endpoint.accepts.prefill != "none" for endpoint in provider.endpoints)
+    )
+    return ", ".join(f"`{name}`" for name in sorted(able))
 
 
 def _repeated() -> list[str]:

@@ -27,6 +27,7 @@ from headgate.config.load import Loaded, parse_config
 from headgate.config.provision import STRATEGIES as OURS
 from headgate.config.provision import plan
 from headgate.config.schema import Config
+from headgate.config.switching import faults
 from headgate.config.verify import verify
 from headgate.errors import ConfigError
 from headgate.model.route import Route
@@ -259,6 +260,7 @@ def test_whatever_stands_there_the_output_is_read(
     except ConfigError as error:
         pytest.fail(f"{error}\n{out}")
     assert isinstance(loaded.config, Config)
+    assert list(faults(loaded.config)) == [], out
 
 
 class TestRoutes:
