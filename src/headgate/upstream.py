@@ -210,11 +210,15 @@ async def read_whole(response: Response, limit: int) -> bytes:
     """The rest of a body. Raises UpstreamMalformed above `limit` bytes."""
     parts: list[bytes] = []
     size = 0
-    while data := await response.read():
+
+    def take(data: bytes) -> bool:
+        nonlocal size
         size += len(data)
-        if size > limit:
-            raise UpstreamMalformed("the upstream's answer is too large")
         parts.append(data)
+        return size <= limit
+
+    if not await response.pour(take):
+        raise UpstreamMalformed("the upstream's answer is too large")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

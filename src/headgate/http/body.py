@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from headgate.errors import BadRequest, TooLarge
 from headgate.http.incoming import Incoming
-from headgate.net import header
 
 
-async def read_whole(incoming: Incoming, limit: int) -> bytes:
-    """The whole body, decompressed. Raises TooLarge before reading where the length is told, RequestTimeout, ClientLeft."""
-    declared = header(incoming.headers, b"content-length")
+async def read_whole(incoming: Incoming, fields: Mapping[bytes, bytes], limit: int) -> bytes:
+    """The whole body, decompressed, as its header fields say. Raises TooLarge before reading where the length is told, RequestTimeout,
+    ClientLeft."""
+    declared = fields.get(b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     body = await incoming.read()
@@ -20,7 +20,7 @@ async def read_whole(incoming: Incoming, limit: int) -> bytes:
         body += b"".join([piece async for piece in pieces(incoming, limit, len(body))])
     if len(body) > limit:
         raise _too_large(limit)
-    encoding = header(incoming.headers, b"content-encoding")
+    encoding = fields.get(b"content-encoding")
     return body if encoding is None else _decoded(body, encoding.strip().lower(), limit)
 
 

@@ -99,13 +99,12 @@ def passed(upstream: Headers) -> Headers:
     return headers
 
 
-def trace(headers: Headers) -> tuple[str, str]:
-    """(trace id, a new span id) carried on from `traceparent` (W3C Trace Context §3.2), or ("", "") where there is none."""
-    for name, value in headers:
-        if name == b"traceparent":
-            parts = value.decode("latin-1").split("-")
-            if len(parts) >= 4 and len(parts[1]) == 32 and parts[1].strip("0") and parts[1].isalnum():
-                return parts[1], clock.secret(8).hex()
+def trace(parent: bytes) -> tuple[str, str]:
+    """(trace id, a new span id) carried on from a `traceparent` (W3C Trace Context §3.2), or ("", "") where there is none."""
+    if parent:
+        parts = parent.decode("latin-1").split("-")
+        if len(parts) >= 4 and len(parts[1]) == 32 and parts[1].strip("0") and parts[1].isalnum():
+            return parts[1], clock.secret(8).hex()
     return "", ""
 
 

@@ -76,8 +76,9 @@ class Ingress:
         self.drain.under_way[task] = x
         try:
             try:
-                x.request.idempotent = IDEMPOTENCY in check_headers(x.request.headers)
-                x.request.credential = credential(incoming, match)
+                check_headers(x.request)
+                x.request.idempotent = IDEMPOTENCY in x.request.fields
+                x.request.credential = credential(x.request, match)
                 x.request.client = self._client_address(incoming)
                 if self.drain.begun and match.operation not in WHILE_DRAINING:
                     raise Draining("the gateway stops and takes nothing new: ask again", retry_after=1.0)
@@ -94,10 +95,7 @@ class Ingress:
                     incoming.hold_off(x.hold_off)
             except Exception as error:  # noqa: BLE001 - a defect is logged and told as one
                 refuse(x, told(error, x), incoming)
-        except (
-            asyncio.CancelledError,
-            ClientLeft,
-        ):  # we end it, or the client left: the server knows, the flow is closed
+        except (asyncio.CancelledError, ClientLeft):  # it is ended, or the client left, and the flow is closed
             if x.interrupted is not None and x.outcome is None:
                 refuse(x, x.interrupted, incoming)
         finally:
@@ -107,11 +105,10 @@ class Ingress:
     async def _generate(self, x: Exchange, incoming: Incoming) -> None:
         flow = await self.pipeline.start(x)
         try:
-            first = await flow.next()
             if flow.whole:
-                await _whole(flow, x, first, incoming)
+                await _whole(flow, x, incoming)
             else:
-                await _streamed(flow, x, first, incoming)
+                await _streamed(flow, x, incoming)
         except asyncio.CancelledError:
             if x.interrupted is not None:  # an answer that is not over and not shown is refused; a shown one stays cut
                 flow.interrupt(x.interrupted)
@@ -120,15 +117,19 @@ class Ingress:
             flow.abandon()
 
 
-async def _whole(flow: Flow, x: Exchange, first: bytes, incoming: Incoming) -> None:
-    headers = reply_headers(x, flow)
-    parts = [first]
-    while more := await flow.next():
-        parts.append(more)
-    incoming.answer(flow.status, headers, b"".join(parts))
+async def _whole(flow: Flow, x: Exchange, incoming: Incoming) -> None:
+    parts: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        parts.append(data)
+        return True
+
+    await flow.pour(take)
+    incoming.answer(flow.status, reply_headers(x, flow), parts[0] if len(parts) == 1 else b"".join(parts))
 
 
-async def _streamed(flow: Flow, x: Exchange, first: bytes, incoming: Incoming) -> None:
+async def _streamed(flow: Flow, x: Exchange, incoming: Incoming) -> None:
+    first = await flow.next()
     incoming.begin(flow.status, reply_headers(x, flow))
     incoming.write(first)
     over = False
@@ -147,6 +148,7 @@ async def _streamed(flow: Flow, x: Exchange, first: bytes, incoming: Incoming) -
 
 def exchange(incoming: Incoming, match: routes.Match, dialect: Dialect, bounds: Bounds) -> Exchange:
     headers, query = incoming.headers, incoming.query
+    fields = dict(reversed(headers))
     request = Request(
         method=incoming.method,
         path=incoming.path,
@@ -158,41 +160,44 @@ def exchange(incoming: Incoming, match: routes.Match, dialect: Dialect, bounds: 
         stream=match.stream,
         framing="json-array" if match.stream and b"alt=sse" not in query else "sse",
         site=match.site,
-        read_body=lambda: read_whole(incoming, bounds.max_body),
+        fields=fields,
+        read_body=lambda: read_whole(incoming, fields, bounds.max_body),
     )
     x = Exchange(
         id=clock.new_id("req_"), at=clock.wall(), t0=clock.mono_ns(), request=request, dialect=dialect, trail=Trail()
     )
-    x.trace_id, x.span_id = trace(headers)
+    x.trace_id, x.span_id = trace(request.header(b"traceparent"))
     return x
 
 
-def check_headers(headers: Headers) -> set[bytes]:
-    """Those of `_ONCE` that are there. Raises BadRequest where one is twice."""
+def check_headers(request: Request) -> None:
+    if len(request.fields) == len(request.headers):
+        return
     seen: set[bytes] = set()
-    for name, _ in headers:
+    for name, _ in request.headers:
         if name in _ONCE:
             if name in seen:
                 raise BadRequest(f"the header {name.decode()} is given twice", code="duplicate_header")
             seen.add(name)
-    return seen
 
 
-def credential(incoming: Incoming, match: routes.Match) -> bytes:
+def credential(request: Request, match: routes.Match) -> bytes:
     """The key, from wherever the client's SDK puts it. Two different keys in one request are refused."""
     found = b""
-    for name, value in incoming.headers:
-        if name in _CREDENTIALS:
-            if name == b"authorization":
-                kind, _, value = value.partition(b" ")
-                if kind.lower() != b"bearer":
-                    raise BadRequest("the authorization header is not a bearer token", code="invalid_authorization")
-            value = value.strip()
-            if found and value != found:
-                raise BadRequest("two different keys are given: send one", code="ambiguous_credentials")
-            found = value
-    if not found and match.dialect == "gemini" and b"key=" in incoming.query:
-        values = parse_qs(incoming.query.decode("latin-1")).get("key", [])
+    for name in _CREDENTIALS:
+        value = request.fields.get(name)
+        if value is None:
+            continue
+        if name == b"authorization":
+            kind, _, value = value.partition(b" ")
+            if kind.lower() != b"bearer":
+                raise BadRequest("the authorization header is not a bearer token", code="invalid_authorization")
+        value = value.strip()
+        if found and value != found:
+            raise BadRequest("two different keys are given: send one", code="ambiguous_credentials")
+        found = value
+    if not found and match.dialect == "gemini" and b"key=" in request.query:
+        values = parse_qs(request.query.decode("latin-1")).get("key", [])
         found = values[0].encode("latin-1") if len(values) == 1 else b""
     return found
 

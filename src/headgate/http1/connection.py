@@ -357,9 +357,8 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def rest(self, now: float) -> None:
-        """Between two exchanges."""
+        """Between two exchanges. The timer stays: the next one moves it."""
         self.idle_since = now
-        self._stop_timer()
 
 
 class Body:

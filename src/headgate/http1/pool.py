@@ -15,6 +15,7 @@ import base64
 import ssl
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from headgate import tasks
@@ -254,23 +255,25 @@ def _proxy_authorization(user: str | None, password: str | None) -> list[bytes]:
     return [b"proxy-authorization: Basic " + base64.b64encode(plain)]
 
 
+@lru_cache(maxsize=1024)
+def _host(origin: Origin) -> bytes:
+    return origin.netloc.encode("ascii" if origin.netloc.isascii() else "idna")
+
+
 def _head(call: Call, connection: Connection, length: int | None) -> bytes:
     """The request head. Header values come from config and our own code, or were checked at the ingress; a line break in one is a
     defect that must not become a second header."""
     lines = [
-        b"%s %s%s HTTP/1.1" % (call.method.encode(), connection.head_form, call.path.encode("ascii")),
-        b"host: " + call.origin.netloc.encode("idna" if not call.origin.netloc.isascii() else "ascii"),
+        b"%b %b%b HTTP/1.1" % (call.method.encode(), connection.head_form, call.path.encode("ascii")),
+        b"host: " + _host(call.origin),
+        *map(b": ".join, call.headers),
+        *connection.proxy_headers,
     ]
-    sized = False
-    for name, value in call.headers:
-        sized = sized or name == b"content-length"
-        lines.append(name + b": " + value)
-    lines += connection.proxy_headers
-    if length is not None:
-        if length or call.method not in ("GET", "HEAD", "DELETE"):
-            lines.append(b"content-length: %d" % length)
-    elif not sized:
-        lines.append(b"transfer-encoding: chunked")
+    if length is None:
+        if not any(name == b"content-length" for name, _ in call.headers):
+            lines.append(b"transfer-encoding: chunked")
+    elif length or call.method not in ("GET", "HEAD", "DELETE"):
+        lines.append(b"content-length: %d" % length)
     head = b"\r\n".join(lines)
     if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
         raise UpstreamMalformed("a line break in a request header")

@@ -47,12 +47,15 @@ class Request(Struct, kw_only=True):
     """A provider prefix of the path ("/openai/v1/..."): bare model names mean this site's."""
     read_body: Callable[[], Awaitable[bytes]]
     client: str = ""
+    fields: dict[bytes, bytes] = {}
+    """The first value of each header."""
+
+    def __post_init__(self) -> None:
+        if not self.fields:
+            self.fields = dict(reversed(self.headers))
 
     def header(self, name: bytes) -> bytes:
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return b""
+        return self.fields.get(name, b"")
 
 
 class Exchange(Struct, kw_only=True, eq=False):

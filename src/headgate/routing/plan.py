@@ -66,6 +66,9 @@ class Decision(Struct, kw_only=True):
 
 
 def decide(route: Route, tried: Sequence[Try], view: View, now: float, draw: float) -> Decision:
+    if not tried and len(route.targets) == 1 and _open(route.targets[0], view, now):
+        # Most routes have one target, which is well: as below, 4 µs sooner.
+        return Decision(target=route.targets[0], why="", passed=[])
     failure = tried[-1].failure if tried else None
     purpose = "" if failure is None else purpose_of(failure)
     passed: list[tuple[RouteTarget, str]] = []
@@ -89,6 +92,14 @@ def decide(route: Route, tried: Sequence[Try], view: View, now: float, draw: flo
         else:
             passed.append((target, why))
     return _among(route, fit, passed, _Round(tried=tried, view=view, now=now, draw=draw))
+
+
+def _open(target: RouteTarget, view: View, now: float) -> bool:
+    """Whether it can take a first attempt at once."""
+    if target.purpose or view.unfit(target) is not None:
+        return False
+    standing = view.standing(target)
+    return standing.closed(now) is None and standing.gate.free
 
 
 def _meant(target: RouteTarget, purpose: str, passed: list[tuple[RouteTarget, str]]) -> bool:

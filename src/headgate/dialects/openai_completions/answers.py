@@ -42,6 +42,7 @@ class Decoder(decode.Decoder):
 
     __slots__ = ()
     choice_keys = _CHOICE_KEYS
+    plain_answers = False
 
     def said(self, turn: Turn, choice: dict[str, Any], path: Path, document: dict[str, Any]) -> None:
         text = string(choice.get("text"), "text")
