@@ -240,23 +240,25 @@ class Flow:
             for frame in frames:
                 render.frame(frame)
             return render.take()
-        undo = self._served.undo
+        aside = self._served.undo is not None or self._joint is not None
         for frame in frames:
             render.frame(frame)
-            events: Iterable[Event] = frame.events
-            if undo is not None or self._joint is not None:
-                self._refuse_failure()
-            if undo is not None:
-                events = undo.events(events)
-            if self._joint is not None:
-                events = self._joint.events(events)
+            events: Sequence[Event] = frame.events if not aside else self._rewritten(frame.events)
             for filter_ in self._filters:
-                events = [told for event in events for told in filter_.event(event)]
+                events = filter_.events(events)
             if self._remember is not None:
-                events = list(events)
                 self._remember.observe(events)
             render.events(events)
         return render.take()
+
+    def _rewritten(self, events: Sequence[Event]) -> Sequence[Event]:
+        """The events of an answer that is not shown as it came."""
+        self._refuse_failure()
+        if self._served.undo is not None:
+            events = tuple(self._served.undo.events(events))
+        if self._joint is not None:
+            events = tuple(self._joint.events(events))
+        return events
 
     def _refuse_failure(self) -> None:
         """In a crossing a failure told inside the answer is told in the client's own words."""
@@ -268,9 +270,9 @@ class Flow:
     def _end(self) -> bytes:
         """Everything has arrived: flush the stages, write the record, hand out the last bytes."""
         for index, filter_ in enumerate(self._filters):
-            events: Iterable[Event] = filter_.flush()
+            events = filter_.flush()
             for later in self._filters[index + 1 :]:
-                events = [told for event in events for told in later.event(event)]
+                events = later.events(events)
             self._render.events(events)
         last = self._withheld + self._render.end()
         self.x.losses = [*self.x.losses, *self._render.losses()]

@@ -77,16 +77,15 @@ class Verbatim:
 
 
 class _Waiting:
-    """A frame whose texts are with the guards."""
+    """A frame whose texts are with the guards. While one is, its slot's `home` is (the frame that waits, the text as it came)."""
 
-    __slots__ = ("edits", "frame", "originals", "parts", "waiting")
+    __slots__ = ("edits", "frame", "parts", "waiting")
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self.waiting = 0
-        self.originals: dict[Path, PartDelta] = {}
-        self.edits: dict[Path, str] = {}
-        self.parts: set[tuple[int, int]] = set()
+        self.edits: dict[Path, str] | None = None
+        self.parts: set[tuple[int, int]] | None = None
 
 
 class Patched:
@@ -101,28 +100,34 @@ class Patched:
 
     def frame(self, frame: Frame) -> None:
         job = _Waiting(frame)
-        if any(repeat.kind == "json" for repeat in frame.repeats):
+        if frame.repeats and any(repeat.kind == "json" for repeat in frame.repeats):
             frame.events = tuple(_placed(event, frame.repeats) for event in frame.events)
         for event in frame.events:
-            if isinstance(event, PartDelta) and event.slot is not None:
-                event.slot.home = job
-                job.originals[event.slot.path] = event
+            if type(event) is PartDelta and event.slot is not None:
+                event.slot.home = (job, event.text)
                 job.waiting += 1
         self._queue.append(job)
 
     def events(self, events: Iterable[Event]) -> None:
         for event in events:
-            if not isinstance(event, PartDelta) or event.slot is None:
+            if type(event) is not PartDelta or event.slot is None:
                 continue
-            job: _Waiting = event.slot.home
+            slot, text = event.slot, event.text
+            job, original = slot.home
+            slot.home = None  # no cycle is left for the collector
             job.waiting -= 1
-            key = (event.choice, event.part)
             if event.part >= 0:
-                self._shown.setdefault(key, []).append(event.text)
-            if event.text != job.originals[event.slot.path].text:
-                job.edits[event.slot.path] = event.text
-                job.parts.add(key)
-                self._edited.add(key)
+                self._shown.setdefault((event.choice, event.part), []).append(text)
+            if text is not original and text != original:
+                self._edit(job, event, slot.path)
+
+    def _edit(self, job: _Waiting, event: PartDelta, path: Path) -> None:
+        key = (event.choice, event.part)
+        if job.edits is None or job.parts is None:
+            job.edits, job.parts = {}, set()
+        job.edits[path] = event.text
+        job.parts.add(key)
+        self._edited.add(key)
 
     def take(self) -> bytes:
         out: list[bytes] = []
@@ -130,19 +135,16 @@ class Patched:
         while queue and queue[0].waiting == 0:
             job = queue.popleft()
             frame = job.frame
-            for event in job.originals.values():
-                if event.slot is not None:
-                    event.slot.home = None  # no cycle is left for the collector
             if frame.usage_only and self._hide:
                 continue
             out.append(self._patched(job) if self._edited else frame.raw)
             if frame.data is not None:
                 self.last = frame.data
-        return b"".join(out)
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def _patched(self, job: _Waiting) -> bytes:
         frame = job.frame
-        values = {path: msgspec.json.encode(text) for path, text in job.edits.items()}
+        values = {path: msgspec.json.encode(text) for path, text in (job.edits or {}).items()}
         for repeat in frame.repeats:
             value = self._repeated(job, repeat)
             if value is not None:
@@ -159,9 +161,12 @@ class Patched:
         key = (repeat.choice, repeat.part)
         if key not in self._edited:
             return None
-        own = any((event.choice, event.part) == key for event in job.originals.values())
+        own = any(
+            type(event) is PartDelta and event.slot is not None and (event.choice, event.part) == key
+            for event in job.frame.events
+        )
         if repeat.kind == "drop":
-            return b"null" if not own or key in job.parts else None
+            return b"null" if not own or key in (job.parts or ()) else None
         text = "".join(self._shown.get(key, ()))
         if repeat.kind == "json":
             return text.encode("utf-8", "surrogatepass") or b"{}"

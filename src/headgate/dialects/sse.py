@@ -55,6 +55,10 @@ class Parser:
         return self._items(data)
 
     def _items(self, buffer: bytes) -> list[Item]:
+        if not (self._start or self._buffer) and (alone := _USUAL.fullmatch(buffer)) is not None:  # as most events come
+            name, begin = alone[1], alone.start(2)
+            event = "" if name is None else name.decode("utf-8", "replace")
+            return [Item(buffer, event, alone[2], (begin, len(buffer) - 2))]
         items: list[Item] = []
         at = 0
         scan = self._scan

@@ -100,6 +100,8 @@ class Finder:
         alone = [leaf for leaf in leaves if not (engine.linear or leaf.cut is None)]
         self._roots: list[_Branch | Leaf] = [*([_branch(engine, together)] if together else []), *alone]
         self._beginnings = _beginnings(engine, leaves)
+        self._sole = leaves[0].expression if len(leaves) == 1 and leaves[0].cut is None else None
+        """Of one guard alone: most texts hold nothing, which one search tells."""
 
     def live(self, hay: Haystack, start: int) -> int:
         """The first place at or after `start` where a match may begin that text not yet seen decides; the end if there
@@ -124,6 +126,8 @@ class Finder:
         """All matches that begin in start ≤ begin < limit, in order. `resume` holds where each guard's last match ended
         (counted from `base` before the haystack) and is brought up to date."""
         found: list[Found] = []
+        if self._sole is not None and self._sole.first(hay, start, len(hay))[0] < 0:
+            return found
         ahead = [(root, start) for root in self._roots]
         while ahead:
             node, pos = ahead.pop()

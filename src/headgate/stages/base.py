@@ -36,6 +36,11 @@ class Filter:
     def event(self, event: Event) -> Sequence[Event]:
         raise NotImplementedError
 
+    def events(self, events: Sequence[Event]) -> Sequence[Event]:
+        if len(events) == 1:  # as in nearly every frame of a stream
+            return self.event(events[0])
+        return [told for event in events for told in self.event(event)]
+
     def flush(self) -> Sequence[Event]:
         return ()
 
