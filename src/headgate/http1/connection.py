@@ -50,10 +50,10 @@ class Connection(asyncio.Protocol):
         self._limit = 0.0
         self._why = ""
         self._waiter: asyncio.Future[None] | None = None
+        self._parser = httptools.HttpResponseParser(self)  # an exchange that ended well left it ready for the next
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self.headers: Headers = []
         self.status = 0
         self.got_bytes = False
@@ -307,7 +307,8 @@ class Connection(asyncio.Protocol):
         data = chunks.popleft() if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self._buffered = 0
-        self._resume()
+        if self._paused:
+            self._resume()
         return data
 
     def _inflated(self) -> bytes:

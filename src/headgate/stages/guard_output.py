@@ -52,10 +52,12 @@ class _Guarding(Filter):
             if not event.text or event.kind in ("media", "native"):
                 return self._in_order(event)
             return self._delta(event)
+        if not self._windows:
+            return (event,)
         if isinstance(event, PartEnded):
             window = self._windows.pop((event.choice, event.part), None)
             return (event,) if window is None else [*self._flushed(window), event]
-        if isinstance(event, Finished) and self._windows:
+        if isinstance(event, Finished):
             left = [key for key in self._windows if key[0] == event.choice]
             return [*(told for key in left for told in self._flushed(self._windows.pop(key))), event]
         return (event,)
