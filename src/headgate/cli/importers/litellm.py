@@ -27,6 +27,7 @@ from headgate.cli.importers.litellm_routes import (
     Terms,
     breaker,
     merged,
+    mirrored,
     model,
     ranks,
     retry,
@@ -198,6 +199,7 @@ class _Conversion:
             line=params.line,
             region=self._region(params),
             retries=_whole(params.number("num_retries"), params.number("max_retries")),
+            silent=params.raw("silent_model"),
             price=price,
         )
         if "order" in params and not self._checks:
@@ -264,6 +266,7 @@ class _Conversion:
                 by_name[name] = found
                 models[name] = model(name, found, terms, self.notes, deployments[0].line)
                 self._repeated(models[name], deployments)
+        mirrored(models, groups, self.notes)
         settings = (self._router, self._lib)
         fallbacks = Fallbacks(models, by_name, self.notes)
         fallbacks.read(settings)

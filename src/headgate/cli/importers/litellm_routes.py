@@ -12,7 +12,7 @@ docs.litellm.ai/docs/proxy/reliability (the kinds of fallbacks, and that of `def
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from math import gcd
 from typing import NamedTuple, TypeAlias
@@ -64,6 +64,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     line: int
     region: str | None = None
     retries: int | None = None
+    silent: str | None = None
+    """The name that gets a copy of what it is asked."""
     price: dict[str, object] | None = None
     """As it stands below `prices`, without its model."""
 
@@ -121,7 +123,8 @@ def _divided(one: Deployment, by: int) -> tuple[Decimal | None, Decimal | None, 
 def _key_weights(by_key: list[list[Deployment]]) -> list[int]:
     """Each key's share; nothing where the keys serve different models, or share them in different proportions."""
     uses = [
-        sorted((one.alias, one.model, one.order, one.region or "", one.retries or 0) for one in ones) for ones in by_key
+        sorted((one.alias, one.model, one.order, one.region or "", one.retries or 0, one.silent or "") for one in ones)
+        for ones in by_key
     ]
     even = all(len({one.shares for one in ones}) == 1 for ones in by_key)
     if (
@@ -222,6 +225,26 @@ def _whole(shares: Iterable[Decimal]) -> list[int]:
         whole = [share and max(1, share * 1000 // largest) for share in whole]
     divisor = gcd(*whole) or 1
     return [share // divisor for share in whole]
+
+
+def mirrored(
+    models: dict[str, dict[str, object]], groups: Mapping[str, Sequence[Deployment]], notes: list[Note]
+) -> None:
+    """`silent_model` (docs.litellm.ai/docs/traffic_mirroring) as `shadow`, where all deployments of a name say the same."""
+    for name, written in models.items():
+        silent = {one.silent for one in groups[name]}
+        use = next((one for one in silent if one is not None), None)
+        if use is None:
+            continue
+        why = None
+        if len(silent) > 1:
+            why = "its deployments differ in their silent_model"
+        elif use not in models or use == name or "*" in use:
+            why = "its silent_model is no other model that is converted"
+        if why is None:
+            written["shadow"] = {"use": use, "percent": 100}
+        else:
+            notes.append(Note(groups[name][0].line, "model_list", "lost", f"{name}: {why}"))
 
 
 # ---------------------------------------------------------------------- fallbacks
