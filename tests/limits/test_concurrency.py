@@ -199,6 +199,19 @@ def test_rare_overload_does_not_strangle_a_healthy_target(rate: float) -> None:
     assert refused < (0.001 if rate == 0.01 else 0.05) * 30_000
 
 
+@pytest.mark.parametrize(("answers", "limit"), [pytest.param(0, 4, id="ours"), pytest.param(1, 100, id="a provider's")])
+def test_a_target_that_answers_nobody_keeps_its_limit_where_that_is_asked_for(answers: int, limit: int) -> None:
+    """It is away, not overloaded: cut to the little that was under way, it would come back to a queue. With one answer it is cut."""
+    adaptive = Adaptive(AdaptiveTerms(initial=100, least=4, answers=answers))
+    for number in range(10):
+        adaptive.observe(1.0 + number / 100, 10, None, True)
+    assert adaptive.limit == limit
+    adaptive.observe(2.0, 10, 0.1, False)
+    for number in range(10):
+        adaptive.observe(2.0 + number / 100, 10, 0.1, True)
+    assert adaptive.limit <= 7
+
+
 def test_what_was_under_way_at_a_cut_cannot_cut_again() -> None:
     """A hundred calls that fail together are one event."""
     adaptive = Adaptive(AdaptiveTerms(initial=100))

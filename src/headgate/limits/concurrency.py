@@ -4,7 +4,8 @@ Rules of this file:
 - Growth needs use: a limit of which less than half was taken says nothing about what the target can bear. Before the first cut it
   doubles (slow start, RFC 5681), after one it creeps, and the faster the longer that cut is past (as in CUBIC, RFC 9438).
 - Overload that the target tells (429, 503, 529, a deadline) cuts, but only as a share of all results: at a provider where one call
-  in a hundred fails for load, a cut for each failure would strangle healthy traffic.
+  in a hundred fails for load, a cut for each failure would strangle healthy traffic. Nor does a target that answers nobody tell what
+  it can bear: it is away, which is a breaker's matter, and comes back with the limit that it left with (`answers`).
 - Latency is judged by a low quantile of each window: a queue delays every call, a long prompt delays itself (CoDel, RFC 8289, tells
   a standing queue from a burst in this way). It is compared with the target's own past, and only while the limit is all in use.
 - A cut for latency is an experiment. If the latency does not follow, our load was not the cause: the model is slow now. The limit
@@ -46,6 +47,8 @@ class AdaptiveTerms(Struct, frozen=True, kw_only=True):
     share: float = 0.1
     """Of a window's results: so many that tell of overload cut the limit, and `signals` at least."""
     signals: int = 5
+    answers: int = 0
+    """So many results of a window must be none of overload for it to be cut."""
     memory: float = 10.0
     """Seconds since the cut in which that growth doubles, and so on up to a doubling of the limit."""
 
@@ -122,9 +125,11 @@ class Adaptive:
             self._peak = inflight
         if overloaded:
             self._overloads += 1
-            if self._overloads >= self.terms.signals and self._overloads >= self.terms.share * self._results:
+            terms = self.terms
+            told = self._overloads >= terms.signals and self._overloads >= terms.share * self._results
+            if told and self._results - self._overloads >= terms.answers:
                 self._trial.clear()
-                self._shrink(now, self.terms.backoff)
+                self._shrink(now, terms.backoff)
                 return
         elif first_seconds is not None:
             if len(self._latencies) == KEPT:

@@ -36,8 +36,8 @@ target for a day."""
 KEPT = 10_000
 RECENT = 128
 """Times to first content kept a route, for its p95."""
-LIMITS = AdaptiveTerms(initial=1024, least=4, most=16_384)
-"""Providers rarely count calls under way: the limit is found by their overload, from above."""
+LIMITS = AdaptiveTerms(initial=1024, least=4, most=16_384, answers=1)
+"""Providers rarely count calls under way: the limit is found by their overload, from above; where they answer nobody, not at all."""
 BUDGET = RetryBudgetTerms()
 QUEUE = 1000
 """Requests that may wait for a place at one target."""
