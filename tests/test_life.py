@@ -214,6 +214,7 @@ def test_metrics_add_up(gateway: Running, script: Upstream) -> None:
         in text
     )
     assert 'headgate_tokens_total{kind="output",model="m",provider="up_chat"}' in text
+    assert 'headgate_log_lines_dropped_total{reason="backlog"} 0.0' in text
     assert 'headgate_price_unknown_total{model="m",provider="up_chat"}' in text
 
 
