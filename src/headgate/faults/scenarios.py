@@ -300,7 +300,7 @@ def models(scenarios: Iterable[Scenario]) -> dict[str, dict[str, Any]]:
     """The `models` section for these scenarios."""
     return {
         scenario.name: {"targets": targets(scenario)}
-        | ({"min_rate": {"tokens": scenario.floor, "window": "100ms"}} if scenario.floor else {})
+        | ({"min_rate": {"tokens": scenario.floor, "window": "20ms"}} if scenario.floor else {})
         for scenario in scenarios
     }
 
