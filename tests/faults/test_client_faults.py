@@ -72,7 +72,7 @@ def test_who_leaves_ends_the_upstream_within_a_second(
     (attempt,) = rows(patient, "attempts", request_id=row["id"])
     assert attempt["outcome"] == "abandoned"
     assert attempt["input"] > 0
-    assert (attempt["output"] > 0) == content
+    assert attempt["output"] > 0, "also what it may have produced and not yet sent"
     patient.wait_for(lambda: tasks(patient) == 0, 3)
 
 
