@@ -218,7 +218,7 @@ async def read_whole(response: Response, limit: int) -> bytes:
         return size <= limit
 
     if not await response.pour(take):
-        raise UpstreamMalformed("the upstream's answer is too large")
+        raise UpstreamMalformed("the upstream's answer is too large", code="upstream_too_large")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

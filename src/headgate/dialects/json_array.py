@@ -54,7 +54,7 @@ class Parser:
             self._begin -= self._start if self._begin >= 0 else 0
             self._start = 0
         if len(self._buffer) > self._limit:
-            raise UpstreamMalformed("a document of the upstream's stream is too large")
+            raise UpstreamMalformed("a document of the upstream's stream is too large", code="upstream_too_large")
         return items
 
     def end(self) -> list[Item]:

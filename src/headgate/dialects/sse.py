@@ -94,7 +94,7 @@ class Parser:
         """For the end of what has come so far. Raises UpstreamMalformed where that is too much already."""
         self._scan = max(0, len(self._buffer) - 3)
         if len(self._buffer) > self._limit:
-            raise UpstreamMalformed("an event of the upstream's stream is too large")
+            raise UpstreamMalformed("an event of the upstream's stream is too large", code="upstream_too_large")
         return []
 
     def end(self) -> list[Item]:

@@ -50,6 +50,7 @@ def _codes(*codes: str) -> frozenset[str]:
 _CUT = _codes("upstream_truncated")
 _CUT_OR_RESET = _codes("upstream_truncated", "upstream_reset")
 _MALFORMED = _codes("upstream_malformed")
+_TOO_LARGE = Expected(effect="instead", codes=_codes("upstream_too_large"), again=False)
 _TIMEOUT = _codes("upstream_timeout")
 _LIMITED = Expected(effect="instead", codes=_codes("rate_limit_exceeded"), statuses=frozenset((429,)), wait=1.0)
 _FAILED = Expected(effect="instead", codes=_codes("server_error"), statuses=frozenset((500, 502, 503, 529)))
@@ -80,7 +81,7 @@ EXPECTED: dict[str, Expected] = {
     "interim-storm": Expected(effect="instead", codes=_MALFORMED, again=None),
     "interim-few": _RIGHT,
     "redirect": Expected(effect="instead", codes=_codes("upstream_redirect"), again=None),
-    "gzip-bomb": Expected(effect="instead", codes=_MALFORMED, again=None),
+    "gzip-bomb": _TOO_LARGE,
     "reset-in-answer": Expected(effect="midway", codes=_CUT_OR_RESET),
     "stall-in-answer": Expected(effect="midway", codes=_TIMEOUT, ends="idle"),
     "cut": Expected(effect="midway", codes=_CUT),
@@ -98,7 +99,7 @@ EXPECTED: dict[str, Expected] = {
     "malformed-first": Expected(effect="instead", codes=_MALFORMED),
     "malformed-later": Expected(effect="midway", codes=_MALFORMED, forms=(True,)),
     "html-page": replace(_EMPTY, again=None),
-    "oversized-line": Expected(effect="instead", codes=_MALFORMED, again=None, forms=(True,)),
+    "oversized-line": replace(_TOO_LARGE, forms=(True,)),
     "empty-body": _EMPTY,
     "empty-stream": replace(_EMPTY, forms=(True,)),
     "only-done": replace(_EMPTY, forms=(True,)),

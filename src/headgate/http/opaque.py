@@ -309,7 +309,7 @@ async def _collect(response: Response) -> bytes:
     while piece := await response.read():
         size += len(piece)
         if size > READ_LIMIT:
-            raise UpstreamMalformed("the upstream's answer is too large")
+            raise UpstreamMalformed("the upstream's answer is too large", code="upstream_too_large")
         parts.append(piece)
     return b"".join(parts)
 

@@ -58,6 +58,7 @@ RETRY_SAME: dict[int | str, Again] = {
     "too_slow": Again(True, "it trickled; another machine may not"),
     "upstream_truncated": Again(True, "the answer broke off"),
     "upstream_malformed": Again(True, "the answer was garbled"),
+    "upstream_too_large": Again(False, "it would say as much again"),
     "upstream_empty": Again(True, "the answer said nothing"),
     "upstream_unreachable": Again(True, "no way to it just now"),
     "tls_failed": Again(True, "the handshake broke off"),
