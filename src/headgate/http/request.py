@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"  # RFC 9110 §15.2: a client reads over it, expected or not
 LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
+_TOGETHER = 65_536
+"""Bytes of a body up to which copying it behind its head costs less than a write of two pieces."""
 _BODILESS = frozenset((204, 304))
 
 
@@ -122,7 +124,12 @@ class Request:
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         if not self._connection.lost:
             head = self._first(status, [*headers, (b"content-length", b"%d" % len(body))])
-            self._connection.transport.writelines((head,) if self.bodiless else (head, body))
+            if self.bodiless:
+                body = b""
+            if len(body) < _TOGETHER:
+                self._connection.transport.write(head + body)
+            else:
+                self._connection.transport.writelines((head, body))
             self._ended()
 
     def begin(self, status: int, headers: Headers) -> None:

@@ -34,7 +34,7 @@ from headgate.net import Headers
 
 HEAD_FIELDS = 128
 KEEP_ALIVE = 75.0
-HIGH = 65_536
+HIGH = 262_144
 """Bytes of a body that wait to be read before the socket is read on."""
 PROBES = (0.1, 0.5, 8.0)
 """Seconds to the second look at a client that stopped sending (the first write brings the reset, the next one meets it), to the
