@@ -50,6 +50,8 @@ def test_make_targets_and_commands_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
     for target in re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", text, re.M):
         assert (target[0] or target[1]) in targets, f"{page.name} names make {target}"
+    for script in re.findall(r"`python ([\w/]+\.py)", text):
+        assert (ROOT / script).is_file(), f"{page.name} names {script}"
     from headgate.cli import COMMANDS
 
     for command in re.findall(
