@@ -188,6 +188,9 @@ class Run:
         try:
             return await self._dispatch.attempts(self.x, prepared, lease, self._terms(prepared.target))
         except UpstreamError as error:
+            error.__traceback__ = (
+                None  # its frames hold this run, which holds it: a cycle, of which the collector would hear late
+            )
             self.tried.append(Try(prepared.target, error))
             return None
 

@@ -101,6 +101,8 @@ class Ingress:
         finally:
             incoming.cut()
             del self.drain.under_way[task]
+            if x.error is not None:
+                x.error.__traceback__ = None  # its frames hold `x`: a cycle, of which the collector would hear late
 
     async def _generate(self, x: Exchange, incoming: Incoming) -> None:
         flow = await self.pipeline.start(x)
