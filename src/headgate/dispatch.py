@@ -131,7 +131,7 @@ class Run:
     async def again(self, error: UpstreamError, so_far: str) -> Served:
         """Another answer in place of the served one, which broke off; behind the text that the caller has seen."""
         assert self._serving is not None
-        self.tried.append(Try(self._serving, error))
+        self._failed(self._serving, error)
         self._so_far = so_far
         return await self.next()
 
@@ -188,11 +188,13 @@ class Run:
         try:
             return await self._dispatch.attempts(self.x, prepared, lease, self._terms(prepared.target))
         except UpstreamError as error:
-            error.__traceback__ = (
-                None  # its frames hold this run, which holds it: a cycle, of which the collector would hear late
-            )
-            self.tried.append(Try(prepared.target, error))
+            self._failed(prepared.target, error)
             return None
+
+    def _failed(self, target: RouteTarget, error: UpstreamError) -> None:
+        """Its frames hold this run, which is to hold it: a cycle, of which the collector would hear late."""
+        error.__traceback__ = None
+        self.tried.append(Try(target, error))
 
     async def _will_do(self, made: Attempt) -> bool:
         """A cascade's draft is judged, if somebody better is left to ask."""
