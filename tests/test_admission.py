@@ -220,3 +220,27 @@ def test_who_waits_too_long_is_told_so(upstream: Upstream, script: Upstream, tmp
             assert first.result().status == 200
     finally:
         gateway.stop()
+
+
+def test_under_load_a_model_hands_its_requests_to_a_cheaper_one(
+    upstream: Upstream, script: Upstream, tmp_path: Path
+) -> None:
+    """Nobody is refused: half of the room taken is enough for the rule."""
+    config = {
+        "server": {"port": 0, "max_concurrent": 4},
+        "providers": sites(upstream.url),
+        "models": {
+            "best": {"targets": ["up_chat/dear"], "rules": [{"when": "gateway.load > 25", "use": "up_chat/cheap"}]}
+        },
+    }
+    gateway = Running(tmp_path, config)
+    try:
+        script.script(Reply(pieces=[completion()], delay=1.5), Reply(pieces=[completion()]))
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(ask, gateway, "POST", "/v1/chat/completions", named("first") | {"model": "best"})
+            gateway.wait_for(lambda: len(script.requests) == 1)
+            second = ask(gateway, "POST", "/v1/chat/completions", named("second") | {"model": "best"})
+            assert (first.result().status, second.status) == (200, 200)
+        assert [json.loads(seen.body)["model"] for seen in script.requests] == ["dear", "cheap"]
+    finally:
+        gateway.stop()

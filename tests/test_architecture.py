@@ -62,6 +62,7 @@ OWNERS: dict[str, set[str]] = {
     "cause": {"children.py"},
     "priority": {"stages/admit.py"},
     "admitted": {"stages/admit.py"},
+    "load": {"stages/admit.py"},
     "hold_off": {"stages/admit.py"},
     "route": {"stages/resolve.py", "http/opaque.py"},
     "head": {"stages/resolve.py"},

@@ -86,6 +86,8 @@ class Exchange(Struct, kw_only=True, eq=False):
     """0 to 9: the key's, unless the request lowered it."""
     admitted: bool = False
     """It has a slot of the gateway's capacity."""
+    load: Callable[[], int] = lambda: 0
+    """How full the gateway is now: requests under way and waiting, in percent of those that it lets in at once."""
     hold_off: float = 0.0
     """Seconds for which nothing more is read from the client's connection once it has its refusal."""
     route: Route | None = None

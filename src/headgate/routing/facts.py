@@ -177,6 +177,12 @@ WORDS: dict[str, Word] = {
         '"batch" in tags',
         lambda f: f.tags,
     ),
+    "gateway.load": Word(
+        "int",
+        "Requests under way and waiting, in percent of those that the gateway lets in at once now; above 100 some wait.",
+        "gateway.load > 80",
+        lambda f: f.x.load(),
+    ),
     "time.hour": Word("int", "0 to 23, UTC.", "time.hour >= 22 || time.hour < 6", lambda f: f.at.hour),
     "time.minute": Word("int", "0 to 59.", "time.minute < 30", lambda f: f.at.minute),
     "time.weekday": Word("int", "0 is Monday, 6 is Sunday, UTC.", "time.weekday >= 5", lambda f: f.at.weekday()),

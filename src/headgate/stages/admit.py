@@ -58,6 +58,11 @@ class Capacity:
         """Fewer are let in than the config allows."""
         return self._adaptive.limit < self._adaptive.terms.most
 
+    def load(self) -> int:
+        """Requests under way and waiting, in percent of those that are let in at once now."""
+        seen = self.gate.look()
+        return (seen.under_way + seen.waiting) * 100 // seen.limit
+
     def adopt(self, most: int, queue: int) -> None:
         self._adaptive.adopt(_terms(most))
         self._queue = queue
@@ -98,6 +103,7 @@ class Admit(Stage):
 
     async def start(self, x: Exchange) -> None:
         x.priority = _priority(x)
+        x.load = self._capacity.load
         if x.dry:
             load = self._gate.look()
             free = load.under_way < load.limit
