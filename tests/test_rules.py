@@ -62,6 +62,8 @@ def config(eu: Upstream, us: Upstream) -> dict[str, Any]:
             "spread": model(both, fallbacks=["plain/m-plain"], on_filter=["us/m-filter"]),
             "home": model(["us/m-us", "eu/m-eu"], regions=["eu"], strategy="round_robin"),
             "abroad": model(["us/m-us"]),
+            "tagged": model([{"model": "us/paid", "tags": ["paid", "batch"]}, "us/free"]),
+            "members": model([{"model": "us/paid", "tags": ["paid"]}]),
             "ruled": model(["eu/m-eu"], regions=["eu"], rules=[{"when": "request.stream", "use": "abroad"}]),
             "ending": model(["us/old"], deprecated={"sunset": "2999-12-31", "successor": "us/next"}),
             "ended": model(["us/old"], deprecated={"sunset": "2020-01-31", "successor": "us/next"}),
@@ -261,6 +263,21 @@ def test_from_its_sunset_on_the_successor_serves(ruled: Running, us: Upstream) -
     gone = chat(ruled, "gone")
     assert (gone.status, gone.json["error"]["code"]) == (404, "model_ended")
     assert asked(us) == ["next"]
+
+
+# tags
+
+
+def test_a_target_with_tags_takes_only_requests_that_carry_one(ruled: Running, us: Upstream) -> None:
+    fine(us, 3)
+    chat(ruled, "tagged", headers={"x-headgate-tags": "night, batch"})
+    chat(ruled, "tagged")
+    assert chat(ruled, "tagged", body={"metadata": {"paid": "yes"}}).status == 200
+    assert asked(us) == ["paid", "free", "paid"]
+    nobody = chat(ruled, "members", headers={"x-headgate-tags": "free"})
+    assert (nobody.status, nobody.json["error"]["code"]) == (400, "no_capable_target")
+    assert "us/paid it takes only requests tagged paid" in nobody.json["error"]["message"]
+    assert len(us.requests) == 3
 
 
 # explain

@@ -234,6 +234,7 @@ def _targets(
                     weight=(target.weight or 1) * weight if target.weight or len(keys) > 1 else None,
                     rank=own,
                     purpose=purpose,
+                    tags=frozenset(target.tags),
                     region=target.region or (section.region if section is not None else None) or "",
                     abilities=Abilities(**asdict(target.abilities)) if target.abilities is not None else None,
                 )

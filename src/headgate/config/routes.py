@@ -49,6 +49,10 @@ class Target(Section, frozen=True, kw_only=True):
         Meta(ge=1, le=1_000_000),
         "Its share of the requests that begin with a target that has one; without weights the order decides.",
     ] = None
+    tags: Annotated[
+        tuple[Name, ...],
+        "It takes only requests that carry one of these (header x-headgate-tags, names in the body's metadata).",
+    ] = ()
     region: Annotated[Region | None, "Where it computes; its provider's `region` where it is not given."] = None
     abilities: Annotated[Abilities | None, "What it can do."] = None
 

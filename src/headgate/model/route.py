@@ -33,6 +33,8 @@ class RouteTarget(Struct, frozen=True, kw_only=True):
     purpose: Purpose = ""
     """A typed fallback: it serves only after a failure of this kind (context window exceeded, content filter, model gone)."""
     region: str = ""
+    tags: frozenset[str] = frozenset()
+    """It takes only requests that carry one of these; none: all."""
     abilities: Abilities | None = None
     """What the config says it can do, before what the catalog says."""
 

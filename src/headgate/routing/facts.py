@@ -19,6 +19,7 @@ from headgate.model.exchange import Exchange
 from headgate.model.identity import Identity
 from headgate.routing.language import guess
 from headgate.routing.reading import Reading, read
+from headgate.routing.tags import tags_of
 
 CREDENTIALS = frozenset(
     (
@@ -31,7 +32,6 @@ CREDENTIALS = frozenset(
         "x-amz-security-token",
     )
 )
-TAGS = b"x-headgate-tags"
 
 
 class Facts:
@@ -74,9 +74,7 @@ class Facts:
 
     @cached_property
     def tags(self) -> list[str]:
-        named = [tag.strip() for tag in self._x.request.header(TAGS).decode("latin-1").split(",")]
-        metadata = self._x.request_json().get("metadata") if b'"metadata"' in self._x.body else None
-        return sorted({tag for tag in (*named, *(metadata if isinstance(metadata, dict) else ())) if tag})
+        return sorted(tags_of(self._x))
 
     def values(self, words: Iterable[str]) -> dict[str, Any]:
         """The variables of conditions that use these words: `request.model` becomes {"request": {"model": ...}}. Of `headers.x-team`

@@ -21,6 +21,7 @@ from headgate.routing.affinity import BYTES_A_TOKEN, Warmth, beginnings
 from headgate.routing.balance import Asking, Candidate
 from headgate.routing.residency import allowed
 from headgate.routing.standing import Standing, Standings
+from headgate.routing.tags import tags_of
 
 EXPECTED = 500
 """Output tokens that an answer is taken to have, for comparing costs."""
@@ -64,6 +65,8 @@ class Outlook:
         route = self._x.route
         if route is not None and route.regions and not allowed(target, route.regions):
             return f"its region ({target.region or 'unknown'}) is not one of {', '.join(sorted(route.regions))}"
+        if target.tags and not target.tags & tags_of(self._x):
+            return f"it takes only requests tagged {' or '.join(sorted(target.tags))}"
         if route is not None and len(route.targets) == 1:
             return None  # nobody else could take it: its provider judges, and says so in its own words
         return lacking(self.needs, self._known.abilities(target))

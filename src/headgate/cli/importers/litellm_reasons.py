@@ -27,7 +27,9 @@ _BY_KIND = _lost(
     "one number holds for all failures that may pass (`retry.attempts`); the others are never repeated at a target"
 )
 _FAILS = _lost("failures are not counted by kind: those that speak of the target's health count (`breaker`)")
-_TAGS = _lost("tags do not choose among targets: give a model a rule, `when: '\"free\" in tags'` (docs/routing.md)")
+_TAGS = _lost(
+    "give the target `tags`, which then takes only requests with one of them: an untagged request goes to targets without (docs/routing.md)"
+)
 _ALL_MODELS = _lost("guards are for all models")
 _KEYS_MODELS = _lost("a key's models are its own list, `keys[].models`")
 _LOGGING = _lost("callbacks are not called; there are logs, metrics and the ledger (`headgate usage`)")
