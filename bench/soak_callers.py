@@ -25,7 +25,7 @@ KEPT = 20
 """Requests on one connection."""
 PATIENCE = 60.0
 SLOW_BYTES, SLOW_PAUSE = 65_536, 0.05
-MANNERS = (("reads", 970), ("leaves", 10), ("leaves at once", 3), ("reads slowly", 15), ("reads slowly and leaves", 2))
+MANNERS = (("reads", 980), ("leaves", 4), ("leaves at once", 1), ("reads slowly", 14), ("reads slowly and leaves", 1))
 """What a caller does, and of how many requests in a thousand."""
 
 

@@ -53,10 +53,10 @@ SOAK_HEAD = """
 ## Half an hour of faults
 
 `python bench/soak.py --minutes 30` runs `headgate serve` with its feeder, keys, guards, prices, ledger and log, against eight providers in
-four dialects that break in fifteen ways and are down three seconds of every 75; callers in the same four dialects, whole and streamed,
-some of which leave or read slowly; and a config that is loaded again every 45 s. The providers keep a book of their own: input from when a
-request is taken up, output as it is made until the connection ends, whether anybody reads it or not, by a tokenizer that is denser than
-those in use. At the end each attempt in the ledger is held against its bill.
+four dialects that break in fifteen ways (eight calls of a thousand) and are down three seconds of every 75; callers in the same four
+dialects, whole and streamed, of which six in a thousand leave and fifteen read slowly; and a config that is loaded again every 45 s. The
+providers keep a book of their own: input from when a request is taken up, output as it is made until the connection ends, whether
+anybody reads it or not, by a tokenizer that is denser than those in use. At the end each attempt in the ledger is held against its bill.
 
 """
 
@@ -110,8 +110,8 @@ def _soak(results: Results) -> str:
         ("of these, below the bill", f"{counts.get('below the bill', 0):,}"),
         ("billed and not in the ledger", f"{counts.get('billed and not in the ledger', 0):,}"),
         ("billed in all", f"${money['billed_dollars']:,.2f}"),
-        ("estimated / billed in all", f"{money['estimated_share']:.2%}"),
-        ("estimates above their bills / billed in all", f"{money['over_share']:.2%} (at most 2 %)"),
+        ("estimated / billed in all", f"{money['estimated_share']:.2%} (at most 2 %)"),
+        ("estimates above their bills / billed in all", f"{money['over_share']:.2%}"),
         ("an estimate is so many times its bill", f"{ratio:.2f}"),
         (
             "memory, fitted over the second half",
@@ -133,7 +133,8 @@ def _soak(results: Results) -> str:
         + "".join(f"- {note}\n" for note in results.get("notes", ()))
         + "\n"
         + "An attempt is *cut* where its answer ended before the provider told its usage: the caller left, a deadline passed, the"
-        " connection broke. Its estimate holds what may have been made and was never seen, so it is above the bill; by cause:\n\n"
+        " connection broke. Its estimate holds what may have been made and was never seen, so it is above the bill. How much of the money"
+        " is estimated follows how many answers are cut: in a run with three times the faults, where 3.1% were, it was 4.7%. By cause:\n\n"
         + "| cut because | attempts | estimated | billed |\n|---|--:|--:|--:|\n"
         + "".join(
             f"| {cause} | {found['attempts']} | ${found['dollars']:.4f} | ${found['billed']:.4f} |\n"

@@ -118,9 +118,7 @@ class Attempts:
             made.end("failed", error, False)
             raise
         except BaseException as raised:
-            cause = x.interrupted or raised
-            told = cause if isinstance(cause, HeadgateError) else None
-            made.end("failed" if isinstance(cause, Exception) else "abandoned", told, False)
+            made.stopped(x.interrupted or raised)
             raise
         made.committed()
         return made
@@ -213,6 +211,11 @@ class Attempt:
         self.lease.answered(now / 1e9)
         self.x.upstream_ns += now - self.began
         self.row.first_us = max(1, (now - self.began) // 1000)
+
+    def stopped(self, cause: BaseException) -> None:
+        """It ended by something that is not its provider's."""
+        told = cause if isinstance(cause, HeadgateError) else None
+        self.end("failed" if isinstance(cause, Exception) else "abandoned", told, False)
 
     def end(self, outcome: Outcome, error: HeadgateError | None, ended: bool) -> None:
         """The attempt is over: frames closed, usage final or estimated, the target's standing told. Once."""

@@ -69,14 +69,16 @@ class Pipeline:
             at = self.stages[-1]
             served = await self._answer(x)
         except BaseException as raised:
-            error = x.interrupted or raised
-            known = told(error, x)
-            x.error = known
-            finish(x, self._entered(at), outcome_of(error), known.status)
-            if isinstance(error, Exception):
-                raise known from raised
-            raise
+            self._failed(x, at, x.interrupted or raised)
+            if x.error is raised or not isinstance(x.interrupted or raised, Exception):
+                raise
+            assert x.error is not None
+            raise x.error from raised  # no name of ours keeps what is raised: its frames, this one too, hold the request
         return Flow(self, x, served)
+
+    def _failed(self, x: Exchange, at: Stage, error: BaseException) -> None:
+        x.error = told(error, x)
+        finish(x, self._entered(at), outcome_of(error), x.error.status)
 
     def _entered(self, last: Stage) -> list[Stage]:
         """The stages up to this one that have something to finish."""

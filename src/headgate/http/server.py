@@ -150,6 +150,8 @@ class Connection(asyncio.Protocol):
         for timer in (self._timer, self._prober):
             if timer is not None:
                 timer.cancel()
+        self._timer = self._prober = None
+        del self._parser  # it holds us: a cycle, of which the collector would hear late
         self.resume_writing()
         if self._current is not None and self._current.task is not None:
             self._current.task.cancel()

@@ -386,6 +386,7 @@ class Encoder:
             self._ended(number, {})
         for item in self._items:
             self._done(item, status)
+            item.parts.clear()  # they hold their item: a cycle, of which the collector would hear late
 
     def _id(self, prefix: str) -> str:
         return f"{prefix}_{self._ask.id.removeprefix('req_')}_{len(self._items)}"
