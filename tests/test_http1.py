@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import time
 import zlib
@@ -20,6 +21,7 @@ from headgate.errors import (
     UpstreamUnreachable,
 )
 from headgate.http1 import Pool
+from headgate.http1.connection import Connection
 from headgate.net import Call, Deadlines, Origin
 
 pytestmark = pytest.mark.anyio
@@ -369,3 +371,17 @@ async def test_cancelling_what_is_poured_ends_the_upstreams_work(pool: Pool, scr
         await task
     response.close()
     assert await asyncio.to_thread(script.requests[0].closed.wait, 1)
+
+
+async def test_a_connection_that_is_gone_waits_for_no_collector(pool: Pool, script: Upstream) -> None:
+    """Its parser holds it, and it holds the answer's bytes."""
+    script.script(Reply(pieces=[b"one"]))
+    gc.collect()
+    gc.disable()
+    try:
+        assert await whole(pool, call(script)) == b"one"
+        pool.close()
+        await asyncio.sleep(0.01)
+        assert not [one for one in gc.get_objects() if issubclass(type(one), Connection)]
+    finally:
+        gc.enable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,7 +11,7 @@ import uvicorn
 import uvloop
 
 from headgate.http.incoming import Incoming
-from headgate.http.server import bounded
+from headgate.http.server import Connection, bounded
 
 HEAD_BYTES, HEAD_SECONDS, BODY_SECONDS = 2000, 0.2, 0.3
 LARGE = b"x" * 100_000
@@ -162,3 +163,14 @@ def test_what_stands_behind_a_request_does_not_spoil_its_answer(behind: bytes) -
 def test_what_is_no_request_is_refused(data: bytes, status: bytes) -> None:
     got = Server().talk(data)
     assert b"HTTP/1.1 " + status in got and got.count(b'{"error":') == 1
+
+
+def test_a_connection_that_is_gone_waits_for_no_collector() -> None:
+    """A parser holds its connection: what one leaves behind, buffers too, would else stay until a full collection."""
+    gc.collect()
+    gc.disable()
+    try:
+        Server().talk(get("/a", CLOSE))
+        assert not [one for one in gc.get_objects() if issubclass(type(one), Connection)]
+    finally:
+        gc.enable()
