@@ -123,8 +123,7 @@ class Connection(asyncio.Protocol):
                 self._error = UpstreamTruncated("the upstream closed the connection in the middle of its answer")
         self.transport = None
         del self._parser  # it holds us: a cycle, of which the collector would hear late
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+        self.resume_writing()
         self._wake()
 
     def pause_writing(self) -> None:
