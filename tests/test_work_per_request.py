@@ -34,6 +34,7 @@ from headgate.app import Gateway
 from headgate.config.load import load
 from headgate.net import Call, Headers, Response
 from raw import chunk, sse
+from work import LineCount
 
 KEY = "sk-hg-key-of-this-test"
 PROSE = "The gate at the head of the canal lets in as much water as the fields below it need. "
@@ -201,20 +202,9 @@ async def counted_calls(ask: Ask) -> tuple[int, int]:
 
 
 async def counted_lines(ask: Ask) -> int:
-    count = 0
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
+    with LineCount() as lines:
         await ask()
-    finally:
-        sys.settrace(before)
-    return count
+    return lines.count
 
 
 async def most_bytes(ask: Ask) -> int:

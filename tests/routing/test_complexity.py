@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 from headgate.routing.complexity import FEATURES, HEAD, NODES, TAIL, Score, score
 from headgate.routing.reading import Reading, read
 from routing.requests import request
+from work import LineCount
 
 SIMPLE, MIDDLING, HARD = "simple", "middling", "hard"
 SIMPLE_UP_TO, MIDDLING_UP_TO = 6.0, 35.0
@@ -240,19 +239,9 @@ def test_the_score_is_the_sum_of_what_it_tells(text: str) -> None:
 
 def lines(reading: Reading) -> tuple[Score, int]:
     """Its score, and how many lines of Python that took."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        return score(reading), count
-    finally:
-        sys.settrace(before)
+    with LineCount() as lines:
+        found = score(reading)
+    return found, lines.count
 
 
 def test_a_schema_that_is_a_bomb_is_looked_at_within_bounds() -> None:

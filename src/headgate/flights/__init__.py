@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from headgate import clock
 from headgate.attempt import Served
-from headgate.children import Children, child
+from headgate.children import Children, child, nowhere
 from headgate.dialects.undo import Undo
 from headgate.dispatch import Dispatch
 from headgate.errors import Conflict, HeadgateError, Unavailable, Unprocessable, UpstreamError
@@ -112,7 +112,7 @@ class Flights:
         flight = Flight(wish, Recording(self._table.held), carrier.id)
         self._table.begin(wish.key, flight)
         pipeline = Pipeline(self._ends, self._dispatch, _nothing, partial(self._tapped, flight))
-        flight.task = self._children.spawn(carrier, pipeline.carry, _nowhere)
+        flight.task = self._children.spawn(carrier, pipeline.carry, nowhere)
         flight.task.add_done_callback(partial(self._over, flight, carrier))
         return flight
 
@@ -197,10 +197,6 @@ def _served(x: Exchange, carried: Carried, listening: Listening) -> Served:
 
 async def _not_again(error: UpstreamError, so_far: str) -> Served:
     raise error
-
-
-def _nowhere(data: bytes) -> bool:
-    return True
 
 
 def _nothing(tenant: str, entries: object) -> None:

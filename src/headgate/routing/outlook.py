@@ -39,13 +39,14 @@ class Knowledge(Struct, kw_only=True):
 
 
 class Outlook:
-    __slots__ = ("_beginnings", "_known", "_needs", "_now", "_x")
+    __slots__ = ("_beginnings", "_known", "_needs", "_now", "_tags", "_x")
 
     def __init__(self, x: Exchange, known: Knowledge, now: float) -> None:
         self._x = x
         self._known = known
         self._now = now
         self._needs: Needs | None = None
+        self._tags: frozenset[str] | None = None
         self._beginnings: list[tuple[int, bytes]] | None = None
 
     @property
@@ -53,6 +54,12 @@ class Outlook:
         if self._needs is None:
             self._needs = self._known.needs(self._x)
         return self._needs
+
+    @property
+    def tags(self) -> frozenset[str]:
+        if self._tags is None:
+            self._tags = tags_of(self._x)
+        return self._tags
 
     @property
     def beginnings(self) -> list[tuple[int, bytes]]:
@@ -65,7 +72,7 @@ class Outlook:
         route = self._x.route
         if route is not None and route.regions and not allowed(target, route.regions):
             return f"its region ({target.region or 'unknown'}) is not one of {', '.join(sorted(route.regions))}"
-        if target.tags and not target.tags & tags_of(self._x):
+        if target.tags and not target.tags & self.tags:
             return f"it takes only requests tagged {' or '.join(sorted(target.tags))}"
         if route is not None and len(route.targets) == 1:
             return None  # nobody else could take it: its provider judges, and says so in its own words
