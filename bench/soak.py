@@ -79,7 +79,7 @@ def config(sites: list[Site], port: int, data: Path, turn: int) -> dict[str, Any
         name: {"targets": [f"{name}-a/m", f"{name}-b/m"], "strategy": "round_robin", "midstream": "continue"}
         for name in SITES
     }
-    models["chat"]["hedge"] = {"share": 0.05}
+    models["chat"]["hedge"] = {"share": 0.03}
     models["mixed"] = {"targets": ["anthropic-a/m", "chat-a/m"], "strategy": "least_busy"}
     models["broken"] = {"targets": ["nobody/m", "chat-a/m"], "strategy": "round_robin"}
     providers["nobody"] = {"type": "openai_compatible", "base_url": "http://127.0.0.1:1/v1", "api_key": "x"}

@@ -34,7 +34,7 @@ AT_ONCE = {CHAT: 1, RESPONSES: 1, ANTHROPIC: 4, GEMINI: 6}
 """Tokens of one event of a stream."""
 PACES = (0.008, 0.006, 0.01, 0.005)
 """Seconds a token of the sites' answers, before chance makes it a quarter less or a third more."""
-FAULTY = 0.008
+FAULTY = 0.006
 """Of all attempts, beside what the down times break."""
 DOWN, CYCLE = 3.0, 75.0
 """Each site answers 503 alone for so many seconds of each cycle."""

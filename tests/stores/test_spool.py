@@ -565,6 +565,31 @@ def test_an_open_request_outlives_its_segment(make: Make, ledger: Ledger, tmp_pa
     assert (row.attempts[0].number, row.charge, row.at) == (2, 20_000, rows.NOON)
 
 
+def test_what_is_read_to_its_end_is_not_held_open(make: Make, tmp_path: Path) -> None:
+    """Of a living process's files the feed holds neither the checkpoint nor one that was removed."""
+    spool = make()
+    spool.append([rows.opened("long")])
+    for turn in range(3):
+        for n in range(40):
+            spool.append([rows.opened(f"r{n}/{turn}"), *whole(n)])
+            spool.sync()
+            spool.feed()
+        if turn == 1:
+            spool.append([rows.request("long")])
+        names = [path.rpartition("-")[2] for path in held(tmp_path / "spool")]
+        assert names, "the last segment is held"
+        assert not [name for name in names if name.startswith("00000000") or "deleted" in name]
+
+
+def held(folder: Path) -> list[str]:
+    """The segments in this folder, removed ones too, that this process has open."""
+    paths = []
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the listing's own
+            paths.append(os.readlink(f"/proc/self/fd/{number}"))
+    return [path for path in paths if path.startswith(str(folder)) and ".log" in path]
+
+
 def test_every_moment_of_a_segments_removal_tells_the_same_story(
     make: Make, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,6 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from headgate import clock
@@ -54,6 +53,10 @@ class _Owner:
         if path not in self.readers:
             self.readers[path] = segment.Reader(path)
         return self.readers[path]
+
+    def forget(self, path: Path) -> None:
+        if (reader := self.readers.pop(path, None)) is not None:
+            reader.close()
 
     def close(self) -> None:
         for reader in self.readers.values():
@@ -190,15 +193,16 @@ class Feed:
             os.close(segment.create(draft, map(segment.frame, owner.under_way.requests.values())))
             draft.rename(checkpoint)
             segment.sync_folder(self._folder)
-            with suppress(KeyError):
-                owner.readers.pop(checkpoint).close()
+            owner.forget(checkpoint)
             reader = owner.reader(checkpoint)
             reader.offset = checkpoint.stat().st_size  # we wrote it
+            reader.close()
         for reader in done:
             reader.path.unlink()
-            owner.readers.pop(reader.path).close()
+            owner.forget(reader.path)
         if not owner.under_way.requests:
             checkpoint.unlink(missing_ok=True)
+            owner.forget(checkpoint)
 
     def _bury(self, owner: _Owner) -> None:
         """Oldest files first: what is left of an interrupted removal then never shows a closed request as open."""

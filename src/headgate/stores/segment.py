@@ -61,12 +61,14 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damaged = 0
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file: int | None = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.ours = os.pread(self._file, len(MAGIC), 0) == MAGIC
         self.offset = len(MAGIC)
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def read(self, until: int, limit: int) -> list[Record]:
         """About `limit` records from `offset`, which then stands behind them; none if no whole line ends before
@@ -83,19 +85,21 @@ class Reader:
     def _lines(self, until: int) -> list[bytes]:
         """The whole lines of the next chunk."""
         size = _CHUNK
-        while True:
+        while self._file is not None:
             chunk = os.pread(self._file, min(size, until - self.offset), self.offset)
             if (last := chunk.rfind(b"\n")) >= 0:
                 return chunk[:last].split(b"\n")
             if len(chunk) < size:
-                return []
+                break
             size *= 4
+        return []
 
     def end(self, size: int) -> None:
-        """The file is complete: what stands after the last LF is a line that was torn."""
+        """The file is complete and read: what stands after the last LF is a line that was torn. Nothing is read any more."""
         if self.offset < size:
             self._report("a torn line")
             self.offset = size
+        self.close()
 
     def _records(self, line: bytes) -> list[Record]:
         try:
