@@ -5,6 +5,7 @@ Rules of this file:
 - A reader's sink is called where the bytes come in. It must neither block nor close the connection; what it raises is raised to
   the reader.
 - One timer serves all deadlines of the connection: it is moved lazily, so that a chunk costs no timer.
+- Between two chunks, one that comes alone and whole (as most events of streams do) passes the parser by (chunk.py).
 - A response is over when its framing says so. A close before that is UpstreamTruncated, unless the close *is* the framing
   (neither length nor chunks, RFC 9112 §6.3).
 - Heads are bounded in bytes and fields, interim (1xx) answers in number, decompression in steps.
@@ -16,13 +17,14 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import cast
 
 import httptools
 
 from headgate.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
-from headgate.net import Call, Headers, Sink, one_piece
+from headgate.http1.chunk import CRLF, alone
+from headgate.net import Headers, Sink
 
 HIGH = 256 * 1024
 HEAD_BYTES = 64 * 1024
@@ -36,6 +38,7 @@ NOT_HTTP = "the upstream's answer is not HTTP/1.1"
 class Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._now = loop.time
         self.transport: asyncio.Transport | None = None
         self.served = 0
         self.opened_in = 0.0  # seconds: a round trip and more
@@ -45,7 +48,8 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._paused_writing = False
         self._timer: asyncio.TimerHandle | None = None
-        self._expires = 0.0
+        self._heard = self._patience = 0.0
+        """When the present wait began, or the reader was last given something; for how long from then it waits."""
         self._total = 0.0
         self._limit = 0.0
         self._why = ""
@@ -65,7 +69,8 @@ class Connection(asyncio.Protocol):
         self._error: Exception | None = None
         """What the reader is to be told once it has what came before."""
         self._sink: Sink | None = None
-        self._idle = 0.0
+        self._between = False
+        """All that came is chunks, whole ones."""
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
         self._paused = False
@@ -85,9 +90,23 @@ class Connection(asyncio.Protocol):
         if self.idle_since:
             self.abort()  # bytes nobody asked for: the next request must not read them as its answer
             return
+        if self._between and (chunk := alone(data)):
+            self.on_body(chunk)
+        else:
+            self._parse(data)
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if self._sink is not None and self._deliver() and not self._done and self._error is None:
+            self._heard = self._now()
+        else:
+            waiter.set_result(None)
+
+    def _parse(self, data: bytes) -> None:
         self.got_bytes = True
         if not self._head_done:
             self._head_bytes += len(data)
+        self._between = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -99,13 +118,8 @@ class Connection(asyncio.Protocol):
             self._fail(UpstreamMalformed(NOT_HTTP))
         if not self._head_done and self._head_bytes > HEAD_BYTES:
             self._fail(UpstreamMalformed("the upstream's header section is too large"))
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            return
-        if self._sink is not None and self._deliver() and not self._done and self._error is None:
-            self._arm(self._idle, REST)
-        else:
-            waiter.set_result(None)
+        if self._between and not data.endswith(CRLF):
+            self._between = False  # a part of the next size line, of which the parser says nothing yet
 
     def eof_received(self) -> bool:
         return False
@@ -165,7 +179,14 @@ class Connection(asyncio.Protocol):
             self._paused = True
             self.transport.pause_reading()
 
+    def on_chunk_header(self) -> None:
+        self._between = False
+
+    def on_chunk_complete(self) -> None:
+        self._between = True
+
     def on_message_complete(self) -> None:
+        self._between = False
         if self.status >= 200:
             self._done = True
             self._keep = self._parser.should_keep_alive()
@@ -187,26 +208,27 @@ class Connection(asyncio.Protocol):
         """A new exchange on this connection: the clock of its total deadline starts."""
         self._reset()
         self.idle_since = 0.0
-        self._total = self._limit = self._loop.time() + total
+        self._total = self._limit = self._now() + total
 
     def limit(self, seconds: float | None) -> None:
         """All waits from now on end in `seconds` at the latest; None: only the total deadline holds."""
-        self._limit = self._total if seconds is None else min(self._total, self._loop.time() + seconds)
+        self._limit = self._total if seconds is None else min(self._total, self._now() + seconds)
+        if self._waiter is not None:
+            self._arm()
 
-    def _arm(self, seconds: float, why: str) -> None:
-        self._expires = min(self._loop.time() + seconds, self._limit)
-        self._why = why
-        if self._timer is None or self._timer.when() > self._expires:
+    def _arm(self) -> None:
+        expires = min(self._heard + self._patience, self._limit)
+        if self._timer is None or self._timer.when() > expires:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(self._expires, self._tick)
+            self._timer = self._loop.call_at(expires, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         if self._waiter is None or self._waiter.done():
             return
-        if self._loop.time() < self._expires:
-            self._timer = self._loop.call_at(self._expires, self._tick)
+        if self._now() < min(self._heard + self._patience, self._limit):
+            self._arm()
             return
         self._fail(UpstreamTimeout(f"the upstream did not {self._why} in time"))
 
@@ -217,7 +239,8 @@ class Connection(asyncio.Protocol):
 
     async def _wait(self, seconds: float, why: str) -> None:
         self._waiter = self._loop.create_future()
-        self._arm(seconds, why)
+        self._heard, self._patience, self._why = self._now(), seconds, why
+        self._arm()
         try:
             await self._waiter
         finally:
@@ -266,7 +289,7 @@ class Connection(asyncio.Protocol):
 
     async def pour(self, sink: Sink, seconds: float) -> bool:
         """Hands the body's bytes to `sink` as they arrive, until it says no (False) or the body ends (True)."""
-        self._sink, self._idle = sink, seconds
+        self._sink = sink
         try:
             while True:
                 if self._tail:
@@ -348,6 +371,11 @@ class Connection(asyncio.Protocol):
         )
 
     @property
+    def behind(self) -> bool:
+        """Whether bytes wait for their reader."""
+        return bool(self._chunks)
+
+    @property
     def alive(self) -> bool:
         return self.transport is not None and not self.transport.is_closing()
 
@@ -360,41 +388,3 @@ class Connection(asyncio.Protocol):
     def rest(self, now: float) -> None:
         """Between two exchanges. The timer stays: the next one moves it."""
         self.idle_since = now
-
-
-class Body:
-    """A `net.Response` over a connection. The connection is handed back (`release`) exactly once."""
-
-    __slots__ = ("_connection", "_idle", "_release", "headers", "status")
-
-    def __init__(self, connection: Connection, call: Call, release: Callable[[Connection], None]) -> None:
-        self._connection: Connection | None = connection
-        self._idle = call.deadlines.idle
-        self._release = release
-        self.status = connection.status
-        self.headers = connection.headers
-
-    @property
-    def behind(self) -> bool:
-        return self._connection is not None and bool(self._connection._chunks)
-
-    async def read(self) -> bytes:
-        return await one_piece(self.pour)
-
-    async def pour(self, sink: Sink) -> bool:
-        connection = self._connection
-        if connection is None:
-            return True
-        ended = await connection.pour(sink, self._idle)
-        if ended:
-            self.close()
-        return ended
-
-    def limit(self, seconds: float | None) -> None:
-        if self._connection is not None:
-            self._connection.limit(seconds)
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._release(connection)

@@ -20,7 +20,8 @@ from urllib.parse import unquote, urlsplit
 
 from headgate import tasks
 from headgate.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamUnreachable
-from headgate.http1.connection import Body, Connection
+from headgate.http1.body import Body
+from headgate.http1.connection import Connection
 from headgate.net import Call, Headers, Origin
 
 IDLE = 55.0
