@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fakes import Reply, Upstream
+from headgate.meter import Meter
 from raw import CHAT, ask, begin_stream, chunk, completion, sse
 from running import KEY, Running, sites
 
@@ -284,7 +285,8 @@ def test_a_fault_told_in_an_answer_before_any_content_falls_back(own: Any, scrip
 
 
 def test_kill_9_loses_no_delivered_answer(own: Any, script: Upstream) -> None:
-    """Every answer that a client has whole is in the ledger after the next start; one that was under way too, as failed."""
+    """Every answer that a client has whole is in the ledger after the next start; one that was under way too, as failed, and what it was
+    sent is not held for less than of one that was cut."""
     gateway = own()
     delivered = []
     for _ in range(30):
@@ -302,6 +304,8 @@ def test_kill_9_loses_no_delivered_answer(own: Any, script: Upstream) -> None:
     assert all(found[identity]["outcome"] == "done" for identity in delivered)
     (crashed,) = [row for identity, row in found.items() if identity not in delivered]
     assert (crashed["outcome"], crashed["error"], crashed["estimated"]) == ("failed", "gateway_crash", 1)
+    cut = Meter(script.requests[-1].body).result(False)
+    assert cut is not None and crashed["input"] == cut.input
 
 
 def test_a_revocation_on_the_command_line_acts_within_a_second(own: Any, script: Upstream) -> None:

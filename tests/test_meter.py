@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import recordings
 from headgate.app import DIALECTS, SPLITTERS
 from headgate.errors import UpstreamMalformed
-from headgate.meter import ANSWER, CALL, Free, Meter
+from headgate.meter import ANSWER, CALL, EXACT, Free, Meter, most_tokens, near_tokens, sixths
 from headgate.model.events import Failed, Finished, PartDelta, PartStarted, UsageSeen
 from headgate.model.usage import Usage
 
@@ -64,6 +64,32 @@ def test_the_providers_figure_is_final_only_where_the_answer_came_to_its_end() -
     meter.observe([Failed(message="overloaded", status=529)])
     failed = meter.result(True)
     assert failed is not None and failed.estimated, "an error behind content ends no count"
+
+
+ROWS = b",".join(b'{"id":%d,"name":"gate %d","open":true}' % (n, n) for n in range(9000))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"The gate at the head of the canal lets in what it needs. " * 5000, id="prose"),
+        pytest.param("渠首是渠道的入口。".encode() * 5000, id="Chinese"),
+        pytest.param(ROWS, id="rows of JSON"),
+        pytest.param(b"".join(b"%d," % (n * n * 7919) for n in range(30_000)), id="numbers"),
+        pytest.param(
+            (b"iVBORw0KGgoAAAANSUhEUgAABAAAAAQACAIAAADwf7zU" + b"A" * 32 + b"\n") * 4000, id="lines of base64"
+        ),
+        pytest.param(b"a" * EXACT + b"1" * EXACT, id="one half of letters, one of digits"),
+    ],
+)
+def test_a_large_request_is_weighed_by_a_sample_that_is_not_below_the_whole(body: bytes) -> None:
+    whole = -(-sixths(body) // 6)
+    assert whole <= most_tokens(body) <= 1.15 * whole
+
+
+@given(st.binary(max_size=200))
+def test_a_small_request_is_weighed_whole_and_told_lighter_to_who_asks_how_large_it_is(body: bytes) -> None:
+    assert most_tokens(body) == -(-sixths(body) // 6) >= near_tokens(body)
 
 
 def test_what_providers_do_not_bill_is_free() -> None:

@@ -28,7 +28,7 @@ from headgate.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from headgate.meter import Free, Meter, estimate_tokens
+from headgate.meter import Free, Meter, most_tokens
 from headgate.model.events import Event, Failed, Finished, Frame, PartDelta
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Opened, Outcome
@@ -166,7 +166,7 @@ def _opened(x: Exchange, prepared: Prepared, now: float) -> Opened:
         provider=prepared.site.name,
         target=prepared.target.model,
         credential=prepared.site.credential.name,
-        input_estimate=estimate_tokens(len(prepared.body)),
+        input_estimate=most_tokens(prepared.body),
         parent=x.parent,
         cause=x.cause,
     )

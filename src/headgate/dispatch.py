@@ -19,7 +19,7 @@ from headgate.attempt import Attempt, Attempts, Served, Terms, too_late
 from headgate.cascade import Check, Judge
 from headgate.dialects.undo import Undo
 from headgate.errors import BadRequest, HeadgateError, Limited, Unavailable, UpstreamError, UpstreamTimeout
-from headgate.meter import Free, estimate_tokens
+from headgate.meter import Free, near_tokens
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow
 from headgate.model.route import RouteTarget
@@ -63,7 +63,7 @@ class Dispatch:
         prepared = self.attempts.prepare(x, target)
         if prepared.same:
             return None
-        body = msgspec.json.encode(x.dialect.count_body(estimate_tokens(len(prepared.body))))
+        body = msgspec.json.encode(x.dialect.count_body(near_tokens(prepared.body)))
         x.trail.note("dispatch", "estimated", target=target.name)
         x.target_edits = ["estimated"]
         prepared.same = True

@@ -16,7 +16,7 @@ from headgate.errors import BadRequest, HeadgateError
 from headgate.flights import wish
 from headgate.http.ingress import Ingress
 from headgate.http.routes import Match
-from headgate.meter import estimate_tokens
+from headgate.meter import most_tokens
 from headgate.model.exchange import Exchange, Request
 from headgate.model.identity import Identity
 from headgate.model.trail import Trail
@@ -123,7 +123,7 @@ def _target(ingress: Ingress, x: Exchange, number: int, price: Price) -> dict[st
         prepared = ingress.pipeline.dispatch.prepare(x, target)
     except HeadgateError as error:
         return told | {"refused": error.message, "code": error.code}
-    tokens = estimate_tokens(len(prepared.body))
+    tokens = most_tokens(prepared.body)
     told |= {
         "dialect": prepared.dialect.name,
         "crossing": not prepared.same,

@@ -8,6 +8,9 @@ Rules of this file:
   Nor does an event hold less than a token, where providers send these one by one. To this come the marks around an answer and around
   a call, which are billed and not shown (as recorded: up to 8 tokens, and to 40 with Anthropic's).
 - What a provider produced and we have not seen is the caller's to say (`unseen`): an estimate holds that too.
+- A request's text is weighed in the same way (`most_tokens`), a large one by every 17th byte: exactly it would cost 1.5 ms a MB. What
+  guards money has this figure. Who asks how large a request is (`near_tokens`) wants a nearer one: of 3,000 recorded requests with
+  their bills the half are told less than 1.5 (of 5 kB and more) to 2.3 times too much by it, and 1.7 to 2.8 by the other.
 """
 
 from __future__ import annotations
@@ -26,6 +29,13 @@ _HALVES = b'"{}[]:,\\' + bytes(range(128, 256))
 """Characters of which three are a token, bytes of which two are; each of all others is a token and a sixth."""
 ANSWER, CALL = 8, 40
 """Tokens."""
+EXACT = 16 * 1024
+"""Bytes up to which a request is weighed whole."""
+_STRIDE = 17
+"""A prime: of lines that are all of one length (base64, tables) every column is seen, unless the length is a multiple of it."""
+_MARGIN = 16
+"""A sixteenth more for what a sample of at least EXACT / _STRIDE bytes may err: two standard deviations where half the bytes are of the
+heaviest kind and half of the lightest; recorded requests are off by a fiftieth at most."""
 _TOGETHER = 16
 """Texts that are weighed together: one by one would cost a streamed chunk three calls more."""
 
@@ -105,7 +115,7 @@ class Meter:
             return seen
         output = self.said + unseen
         if seen is None:
-            return Usage(input=-(-sixths(self._body) // 6), output=output, estimated=True)
+            return Usage(input=most_tokens(self._body), output=output, estimated=True)
         return replace(seen, output=max(seen.output, output), estimated=True)
 
 
@@ -125,5 +135,15 @@ def sixths(data: bytes) -> int:
     return 2 * (len(data) - len(others)) + 3 * (len(others) - signs) + 7 * signs
 
 
-def estimate_tokens(body_bytes: int) -> int:
-    return -(-body_bytes // BYTES_A_TOKEN)
+def most_tokens(body: bytes) -> int:
+    """Of a request, at most. Costs 2 µs a kB up to EXACT, 0.1 µs a kB beyond."""
+    if len(body) <= EXACT:
+        return -(-sixths(body) // 6)
+    sample = body[::_STRIDE]
+    weight = sixths(sample) * len(body) // len(sample)
+    return -(-(weight + weight // _MARGIN) // 6)
+
+
+def near_tokens(body: bytes) -> int:
+    """Of a request, about: more than most tokenizers make of English, less than some make of numbers."""
+    return -(-len(body) // BYTES_A_TOKEN)

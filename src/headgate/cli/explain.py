@@ -109,7 +109,7 @@ def _text(told: dict[str, Any]) -> str:
         cost = target["cost_input_nanos"]
         most = target["cost_at_most_nanos"]
         lines.append(
-            f"   about {target['input_tokens_estimated']} input tokens; "
+            f"   at most {target['input_tokens_estimated']} input tokens; "
             + (
                 "price unknown"
                 if cost is None

@@ -1,7 +1,7 @@
 """What a request asks of a model: media and tools as its dialect tells them, tokens by estimate.
 
 The estimate is on the low side, because it keeps requests away from models: one that is too large for a window by it is too
-large by every tokenizer in use. (The meter's, `meter.BYTES_A_TOKEN`, is on the high side: it guards a budget.)
+large by every tokenizer in use. (The meter's is on the high side: it guards a budget.)
 - JSON of English prose or code takes 3 to 5 bytes a token; nothing but long runs of one sign takes more than ASCII.
 - Other scripts take up to 10 in UTF-8 (three bytes a letter, some three letters a token in Devanagari), and up to 24 where
   letters are escaped as \\uXXXX, as many clients do. Escapes are looked for at evenly spaced places: what hides between them
