@@ -4,23 +4,29 @@ running gateway tells nobody but by name), and its answers to a scripted upstrea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from asked import Asked
+from headgate import clock
 from headgate.app import SPLITTERS, Gateway
-from headgate.attempt import Attempts
+from headgate.attempt import Attempts, Terms
 from headgate.config.load import load
 from headgate.dispatch import Dispatch
+from headgate.errors import UpstreamError
 from headgate.http import routes
 from headgate.http.ingress import exchange
 from headgate.model.exchange import Exchange
 from headgate.model.identity import Identity
+from headgate.model.record import AttemptRow
 from headgate.net import Call, Headers, Response
 from headgate.pipeline import Pipeline
 from headgate.prepare import Prepared
+from headgate.routing.breaker import Seen
+from headgate.routing.standing import Lease
 from headgate.stages.base import Stage
 
 WHO = Identity(key_id="k", key_name="suite", tenant="suite")
@@ -87,6 +93,29 @@ class Dry:
             while data := await flow.next():
                 parts.append(data)
             return b"".join(parts)
+
+        return self._runner.run(run())
+
+    def attempt(self, path: str, body: bytes, fault: Callable[[Exchange], Exception]) -> tuple[AttemptRow, Seen]:
+        """The row of an attempt at the first target that is not answered but raises this, and what the target's breaker saw."""
+        x = self._exchange(path, body)
+        own = self._gateway.app.pipeline
+
+        async def open_(call: Call) -> Scripted:
+            raise fault(x)
+
+        async def run() -> tuple[AttemptRow, Seen]:
+            await own.decide(x)
+            assert x.route is not None
+            target = x.route.targets[0]
+            standing, now = own.dispatch.known.standings.of(target), clock.mono()
+            lease = Lease(standing, standing.breaker.admit(now) or 0, now)
+            attempts = Attempts(
+                prepare=own.dispatch.prepare, splitters=SPLITTERS, open_=open_, spool=self._gateway.spool
+            )
+            with contextlib.suppress(UpstreamError):
+                await attempts(x, attempts.prepare(x, target), lease, Terms(last=lambda error: True))
+            return x.attempts[0], standing.breaker.seen(clock.mono())
 
         return self._runner.run(run())
 

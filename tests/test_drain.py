@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from dry import Dry
 from fakes import Reply, Upstream
+from headgate.errors import Draining, UpstreamUnreachable
+from headgate.model.exchange import Exchange
 from raw import CHAT, begin_stream, chunk, completion, sse
 from running import KEY, Running, sites
 from test_life import PATH, SSE, STREAM, rows
@@ -283,6 +287,21 @@ def test_what_passes_through_is_cut_or_refused(start: Start, script: Upstream) -
     assert rest(waiting).startswith(b"HTTP/1.1 503")
     assert stopped(gateway) < 4
     assert [(row["outcome"], row["error"]) for row in rows(gateway)] == [("failed", "gateway_draining")] * 2
+
+
+def test_a_provider_that_fails_as_the_gateway_stops_has_failed(tmp_path: Path) -> None:
+    """Its row and its breaker hold what it did, not what the gateway was about to do."""
+    config = {"discover": False, "keys": [{"name": "suite", "key": KEY}], "providers": sites("http://127.0.0.1:9")}
+    (tmp_path / "headgate.yaml").write_text(yaml.safe_dump(config))
+    dry = Dry(tmp_path / "headgate.yaml", tmp_path / "data")
+
+    def fault(x: Exchange) -> Exception:
+        x.interrupted = Draining("the gateway stops")
+        return UpstreamUnreachable("refused", code="connection_refused")
+
+    row, seen = dry.attempt(PATH, json.dumps(CHAT).encode(), fault)
+    dry.close()
+    assert (row.outcome, row.error, seen.errors) == ("failed", "connection_refused", 1)
 
 
 def test_whole_answers_under_way_are_delivered(start: Start, script: Upstream) -> None:

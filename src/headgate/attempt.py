@@ -114,11 +114,8 @@ class Attempts:
             made.frames.response.limit(None)
             if x.head is not None and x.head.stream:
                 self._keep(x)
-        except UpstreamError as error:
-            made.end("failed", error, False)
-            raise
         except BaseException as raised:
-            made.stopped(x.interrupted or raised)
+            made.stopped(raised)
             raise
         made.committed()
         return made
@@ -213,7 +210,9 @@ class Attempt:
         self.row.first_us = max(1, (now - self.began) // 1000)
 
     def stopped(self, cause: BaseException) -> None:
-        """It ended by something that is not its provider's."""
+        """It ended before its commit. What the provider did is the provider's, also while the gateway ends the request."""
+        if not isinstance(cause, UpstreamError):
+            cause = self.x.interrupted or cause
         told = cause if isinstance(cause, HeadgateError) else None
         self.end("failed" if isinstance(cause, Exception) else "abandoned", told, False)
 
