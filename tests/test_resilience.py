@@ -61,12 +61,14 @@ def script() -> Iterator[Upstream]:
 @pytest.fixture
 def gateway(tmp_path: Path, script: Upstream) -> Iterator[Running]:
     providers = sites(script.url)
+    providers["watched"] = providers["up_chat"] | {"breaker": {"slow_after": "400ms", "minimum": 2}}
     providers["going"] = providers["up_chat"] | {"accepts": {"prefill": "message"}}
     targets = ["up_chat/a", "up_chat/b"]
     models = {
         "plain": {"targets": targets},
         "joined": {"targets": ["up_chat/a", "going/b"], "midstream": "continue"},
         "raced": {"targets": targets, "hedge": {"after": "200ms", "share": 1.0}},
+        "learnt": {"targets": ["watched/a", "up_chat/b"], "hedge": {"after": "100ms", "share": 1.0}},
         "drafted": {"targets": targets, "cascade": {"min_length": 10}},
         "floored": {
             "targets": ["up_chat/a", "going/b"],
@@ -153,6 +155,21 @@ def test_a_second_target_starts_beside_a_slow_one_and_the_first_answer_wins(gate
     assert 'headgate_hedges_total{model="raced"} 1.0' in told
     assert f'headgate_hedge_cost_dollars_total{{model="raced"}} {lost / 1e9}' in told
     assert 'headgate_target_state{target="up_chat/b"} 0.0' in told
+
+
+def test_a_silent_target_is_learnt_to_be_silent_from_attempts_that_lost(gateway: Running, script: Upstream) -> None:
+    """Beaten after 100 ms it is as it was; twice beaten when it had been silent for longer than a call may take, it is asked no more."""
+    silent = Reply(raw=b"", after="hang")
+    for delay in (0.0, 0.35, 0.35):
+        script.script(silent, Reply(pieces=[completion()], delay=delay))
+        answer = ask(gateway, "POST", PATH, question("learnt"))
+        outcome = [(target, outcome) for target, outcome, _ in outcomes(gateway, answer.headers["x-request-id"])]
+        assert outcome == [("a", "abandoned"), ("b", "done")]
+    script.script(Reply(pieces=[completion()]))
+    answer = ask(gateway, "POST", PATH, question("learnt"))
+    assert outcomes(gateway, answer.headers["x-request-id"]) == [("b", "done", "")]
+    (turned,) = [line for line in gateway.lines() if line["event"] == "target changed"]
+    assert turned["why"] == "0 errors and 2 slow of 2 calls in 30 s"
 
 
 def test_a_draft_that_will_not_do_is_not_shown_and_the_next_target_is_asked(gateway: Running, script: Upstream) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from headgate.errors import Draining, HeadgateError
 from headgate.model.route import Route, RouteTarget
-from headgate.routing.breaker import BreakerTerms
+from headgate.routing.breaker import BreakerTerms, Seen
 from headgate.routing.eject import EjectTerms
 from headgate.routing.policy import Policy
-from headgate.routing.standing import JUDGED, NAMED, Change, Standings
+from headgate.routing.standing import JUDGED, NAMED, Change, Lease, Standing, Standings
 
 TARGETS = tuple(RouteTarget(site=name, model="m") for name in "abc")
 TERMS = BreakerTerms(window=10.0, minimum=1000)
@@ -79,6 +82,34 @@ def test_a_breaker_that_turns_is_told_with_its_target() -> None:
     standings.renew(lambda site: BreakerTerms(minimum=3))
     assert breaker.state(1.0) == "closed"
     assert changes[1:] == [Change(site="a", model="m", was="open", now="closed", why="its terms are new")]
+
+
+@pytest.mark.parametrize(
+    ("slow_after", "first", "ends", "error", "seen"),
+    [
+        pytest.param(2.0, None, 1.9, None, Seen(0, 0, 0), id="given up sooner: nothing is known"),
+        pytest.param(2.0, None, 2.0, None, Seen(1, 0, 1), id="silent until it was slow"),
+        pytest.param(2.0, 1.0, 9.0, None, Seen(0, 0, 0), id="it had begun: who leaves then says nothing"),
+        pytest.param(2.0, None, 9.0, Draining("stops"), Seen(0, 0, 0), id="we failed"),
+        pytest.param(None, None, 9.0, None, Seen(0, 0, 0), id="no call is slow"),
+    ],
+)
+def test_a_cancelled_call_counts_where_it_was_slow_already(
+    slow_after: float | None, first: float | None, ends: float, error: HeadgateError | None, seen: Seen
+) -> None:
+    standing = Standing("a/m", BreakerTerms(slow_after=slow_after))
+    lease = Lease(standing, standing.breaker.admit(100.0) or 0, 100.0)
+    if first is not None:
+        lease.answered(100.0 + first)
+    lease.end(100.0 + ends, error, True)
+    assert standing.breaker.seen(100.0 + ends) == seen
+
+
+def test_probes_that_were_given_up_when_slow_open_it_again() -> None:
+    standing = Standing("a/m", BreakerTerms(minimum=1, slow_after=2.0, open_for=5.0, probes=2))
+    for at, state in ((100.0, "open"), (110.0, "half_open"), (120.0, "open")):
+        Lease(standing, standing.breaker.admit(at) or 0, at).end(at + 3.0, None, True)
+        assert standing.breaker.state(at + 3.0) == state
 
 
 def test_hedges_are_counted_by_route_and_names_are_bounded() -> None:

@@ -81,7 +81,9 @@ class Breaker(Section, frozen=True, kw_only=True):
     window: Annotated[Seconds, "Over which calls are counted."] = 30.0
     minimum: Annotated[Count, "Calls in the window before it may open."] = 20
     error_rate: Annotated[Share, "The share of failed calls at which it opens."] = 0.5
-    slow_after: Annotated[Seconds | None, "To the first content: a call that takes longer is slow."] = None
+    slow_after: Annotated[
+        Seconds | None, "To the first content: a call that takes longer is slow, also one that was given up since."
+    ] = None
     slow_rate: Annotated[Share, "The share of slow calls at which it opens."] = 0.8
     open_for: Annotated[Seconds, "How long it stays open; twice as long each time it opens again."] = 5.0
     open_most: Annotated[Seconds, "How long at most."] = 60.0

@@ -7,7 +7,8 @@
 Rules of this file:
 - `admit` gives a token, which `record` takes once. Closed, all calls share the token of the period; half-open, each probe has its
   own. A token of an earlier period is void: a late result says how the target was, and decides nothing about how it is.
-- Only what speaks of the target counts. A 429, the caller's own error, a cancelled call are "ignored": they free a probe's slot.
+- Only what speaks of the target counts. A 429, the caller's own error, a call that was cancelled before it was slow are "ignored":
+  they free a probe's slot.
 - A bad result opens, a good one never does, though it may be the one that completes the minimum.
 - Where an active probe is to decide (`probed`), open does not end by time alone: it is held until `clear`.
 - A probe that does not report gives its slot back after `probe_lease`; when it does report, while still half-open, it counts.
@@ -25,7 +26,7 @@ from msgspec import Struct
 
 State: TypeAlias = Literal["closed", "open", "half_open"]
 Result: TypeAlias = Literal["ok", "error", "slow", "ignored"]
-"""Of one call. "slow": it answered, but late. "ignored": it says nothing about the target's health."""
+"""Of one call. "slow": it answered late, or not until it was late. "ignored": it says nothing about the target's health."""
 
 BUCKETS = 10
 HELD = 1.0

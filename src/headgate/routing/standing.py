@@ -120,7 +120,8 @@ class Lease:
         standing.gate.admit()
 
     def end(self, now: float, error: HeadgateError | None, cancelled: bool) -> None:
-        """The call is over. `cancelled`: by us or the caller, which says nothing of the target."""
+        """The call is over. `cancelled`: by us or the caller, which says nothing of the target, unless it had been without content
+        for as long as makes a call slow: whatever would have come, would have come late."""
         if self._over:
             return
         self._over = True
@@ -128,6 +129,8 @@ class Lease:
         result: Result = "ignored" if cancelled else result_of(error)
         if result == "ok" and self._first is not None:
             result = standing.breaker.terms.speed(self._first)
+        elif cancelled and error is None and self._first is None:
+            result = "slow" if standing.breaker.terms.speed(now - self._began) == "slow" else "ignored"
         standing.breaker.record(self._token, result, now)
         status = error.status if isinstance(error, UpstreamRefused) else 0
         if status == 429:
