@@ -72,6 +72,18 @@ def test_children_are_no_requests_and_their_cost_is_in_the_sum(capsys: pytest.Ca
     assert "children: calls made for requests (a shadow, a judge); tokens and cost hold theirs" in out
 
 
+def test_what_hedges_cost_is_said_of_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    lost = rows.attempt(outcome="abandoned", first_us=None, cost=250_000_000)
+    stores = open_stores(Path("data/headgate.db"))
+    stores.ledger.write([rows.request("f", charge=250_012_345, attempts=[lost, rows.attempt(number=2)])])
+    stores.close()
+    _, out, _ = run(capsys)
+    assert "hedged: $0.25 of it is for attempts that another one of their request was faster than" in out.splitlines()
+    told = json.loads(run(capsys, "--json")[1])
+    assert [line["hedged_nanodollars"] for line in told["lines"]] == [250_000_000, 0]
+    assert told["total"]["hedged_nanodollars"] == 250_000_000
+
+
 def test_days_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--by", "day")
     assert [line.split()[0] for line in out.splitlines()[1:3]] == ["2025-06-13", "2025-06-16"]

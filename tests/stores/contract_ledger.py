@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.errors import BadRequest
 from headgate.model.usage import Usage
@@ -102,6 +103,24 @@ class LedgerContract:
         assert (line.charge, line.input, line.unknown, line.estimated) == (12, 3600, 1, 1)
         told = ledger.request("a-shadow")
         assert told is not None and (told["parent"], told["cause"]) == ("a", "shadow")
+
+    def test_what_hedges_cost_is_told_of_the_charge(self, ledger: Ledger) -> None:
+        """An attempt that was given up when another one had begun to answer; not one whose caller left, before an answer or within
+        one, also where an earlier answer had broken off."""
+        beaten = rows.attempt(outcome="abandoned", first_us=None, cost=40)
+        left = rows.attempt(number=2, at=NOON + 2, outcome="abandoned", first_us=None, cost=5)
+        cut = rows.attempt(outcome="failed", first_us=420_000, cost=3)
+        ledger.write(
+            [
+                rows.request("a", charge=47, attempts=[beaten, rows.attempt(number=2, at=NOON + 1, cost=7)]),
+                rows.request("b", charge=5, attempts=[left], outcome="abandoned"),
+                rows.request("c", charge=8, attempts=[cut, left], outcome="abandoned"),
+                rows.request("d", charge=9, attempts=[rows.attempt(outcome="abandoned", cost=9)], outcome="abandoned"),
+                rows.request("e", charge=None, attempts=[replace(beaten, cost=None), rows.attempt(number=2, cost=7)]),
+            ]
+        )
+        (line,) = ledger.usage(since=0, until=NOON + 1, group="tenant")
+        assert (line.charge, line.hedged, line.unknown) == (69, 40, 1)
 
     def test_amounts_are_exact(self, ledger: Ledger) -> None:
         """Integers beyond what a float holds."""

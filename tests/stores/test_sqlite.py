@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headgate.errors import ConfigError, Unavailable
@@ -202,6 +203,30 @@ def test_rows_of_the_first_tables_are_kept_as_records(path: Path, monkeypatch: p
             ("req_1.1", "req_1", 0),
             ("req_1.2", "req_1", 30),
         ]
+
+
+def test_what_hedges_cost_is_found_in_the_records_of_before(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beaten = rows.attempt(outcome="abandoned", first_us=None, cost=40)
+    left = rows.attempt(number=2, at=NOON + 2, outcome="abandoned", first_us=None, cost=5)
+    monkeypatch.setattr(connection, "MIGRATIONS", MIGRATIONS[:4])
+    connection.prepare(path)
+    with closing(sqlite3.connect(path)) as old:
+        for name, attempts in {
+            "a": [beaten, rows.attempt(number=2)],
+            "b": [rows.attempt(), left],
+            "c": [beaten],
+        }.items():
+            record = msgspec.json.encode(rows.request(name, attempts=attempts)).decode()
+            old.execute(
+                "INSERT INTO records VALUES (?, ?, 'acme', 'web', 'm', 'p', 'done', 200, '', '', 1, 1, 0, 47, 0, ?)",
+                (name, NOON, record),
+            )
+        old.commit()
+    monkeypatch.undo()
+    stores = open_stores(path)
+    (line,) = stores.ledger.usage(since=0, until=NOON + 1, group="key")
+    stores.close()
+    assert (line.charge, line.hedged) == (3 * 47, 40)
 
 
 def test_sums_read_the_index_alone(stores: Stores) -> None:

@@ -93,7 +93,7 @@ def dollars(nano: int) -> str:
 
 def _told(line: UsageLine) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(line)
-    told["charge_nanodollars"] = told.pop("charge")
+    told["charge_nanodollars"], told["hedged_nanodollars"] = told.pop("charge"), told.pop("hedged")
     return {**told, "dollars": dollars(line.charge)}
 
 
@@ -114,6 +114,10 @@ def _notes(total: UsageLine) -> list[str]:
     notes = []
     if total.children:
         notes.append("children: calls made for requests (a shadow, a judge); tokens and cost hold theirs")
+    if total.hedged:
+        notes.append(
+            f"hedged: ${dollars(total.hedged)} of it is for attempts that another one of their request was faster than"
+        )
     if total.unknown:
         notes.append("unknown: requests at a price that nobody told; state it under `prices` in the config")
     if total.estimated:

@@ -9,6 +9,7 @@ that refers to them, so the garbage collector need not look at them (`gc=False`)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
@@ -66,6 +67,16 @@ class AttemptRow(Struct, kw_only=True, omit_defaults=True, gc=False):
     headers_us: int | None = None
     first_us: int | None = None
     total_us: int = 0
+
+
+def outrun(attempts: Sequence[AttemptRow]) -> int:
+    """Nano-dollars, where they are known, of one request's attempts that were given up because another one had begun to answer since they
+    began: the price of its hedges. (Those of a caller who left were outrun by nobody.)"""
+    if len(attempts) < 2:
+        return 0
+    answered = [one.at + one.first_us / 1e6 for one in attempts if one.first_us is not None]
+    given_up = (one for one in attempts if one.outcome == "abandoned" and one.first_us is None)
+    return sum(one.cost or 0 for one in given_up if any(at >= one.at for at in answered))
 
 
 class RequestRow(

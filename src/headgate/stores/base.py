@@ -92,6 +92,8 @@ class UsageLine(Struct, kw_only=True):
     cache_read: int
     charge: int
     """Nano-dollars, where the charge is known."""
+    hedged: int
+    """Of the charge: what attempts cost that another one of their request was faster than."""
     unknown: int
     """Requests and children that used tokens at an unknown price."""
     estimated: int

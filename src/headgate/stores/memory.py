@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from headgate.errors import BadRequest
-from headgate.model.record import Held, Record, RequestRow
+from headgate.model.record import Held, Record, RequestRow, outrun
 
 from .base import KeyRow, Objects, UsageLine, told
 
@@ -165,6 +165,7 @@ def _added(line: UsageLine | None, name: str, row: RequestRow) -> UsageLine:
             output=0,
             cache_read=0,
             charge=0,
+            hedged=0,
             unknown=0,
             estimated=0,
         )
@@ -177,5 +178,6 @@ def _added(line: UsageLine | None, name: str, row: RequestRow) -> UsageLine:
         line.cache_read += row.usage.cache_read
         line.unknown += row.charge is None
     line.charge += row.charge or 0
+    line.hedged += outrun(row.attempts)
     line.estimated += row.estimated
     return line

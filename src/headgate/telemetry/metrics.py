@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from headgate.model.exchange import Exchange
-from headgate.model.record import AttemptRow
+from headgate.model.record import AttemptRow, outrun
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 MODELS = 500
@@ -118,8 +118,8 @@ class Metrics:
             self._request(x)
         for attempt in x.attempts:
             self._attempt(attempt)
-            if attempt.cost and attempt.outcome == "abandoned" and x.served is not None and x.served is not attempt:
-                self._outrun(x, attempt.cost)
+        if lost := outrun(x.attempts):
+            self._outrun(x, lost)
         for loss in {loss.what for loss in x.losses}:
             told = (loss,) if (loss,) in self._losses or len(self._losses) < LOSSES else ("other",)
             self._losses[told] = self._losses.get(told, 0) + 1

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headgate.errors import BadRequest
-from headgate.model.record import Held, Record, RequestRow
+from headgate.model.record import Held, Record, RequestRow, outrun
 from headgate.stores.base import UsageLine, told
 
 from .connection import Connection
@@ -62,13 +62,13 @@ def _request(row: RequestRow) -> tuple[object, ...]:
     counts = (None, None, None) if usage is None or row.origin else (usage.input, usage.output, usage.cache_read)
     who = (row.id, row.at, row.tenant, row.key_name, row.model, row.provider)
     how = (row.outcome, row.status, row.error, row.cause)
-    return (*who, *how, *counts, row.charge, row.estimated, _encode(row).decode())
+    return (*who, *how, *counts, row.charge, outrun(row.attempts), row.estimated, _encode(row).decode())
 
 
 _RECORDS = _Table(
     "records",
     "id, at, tenant, key_name, model, provider, outcome, status, error, cause, input, output, cache_read, charge,"
-    " estimated, record",
+    " hedged, estimated, record",
     _request,
 )
 _HELD = _Table("held", "id, kind, at, tenant, site", lambda row: (row.id, row.kind, row.at, row.tenant, row.site))
@@ -109,7 +109,7 @@ class SqliteLedger:
             f"""SELECT {GROUPS[group]} AS "group", sum(cause = '') AS requests, sum(cause <> '') AS children,
                 sum(cause = '' AND outcome = 'failed') AS failed,
                 coalesce(sum(input), 0) AS input, coalesce(sum(output), 0) AS output,
-                coalesce(sum(cache_read), 0) AS cache_read, coalesce(sum(charge), 0) AS charge,
+                coalesce(sum(cache_read), 0) AS cache_read, coalesce(sum(charge), 0) AS charge, sum(hedged) AS hedged,
                 sum(charge IS NULL AND input IS NOT NULL) AS unknown, sum(estimated) AS estimated
             FROM records WHERE at >= ? AND at < ? GROUP BY 1 ORDER BY charge DESC, 1""",  # noqa: S608 - from GROUPS
             (since, until),

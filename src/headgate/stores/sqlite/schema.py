@@ -119,4 +119,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE VIEW allocations AS SELECT id AS attempt_id, request_id, cost AS amount FROM attempts
         WHERE cost IS NOT NULL""",
     ),
+    (
+        "ALTER TABLE records ADD COLUMN hedged INTEGER NOT NULL DEFAULT 0",
+        """UPDATE records SET hedged = (
+            SELECT coalesce(sum(lost.cost), 0) FROM attempts AS lost
+            WHERE lost.request_id = records.id AND lost.outcome = 'abandoned' AND lost.first_us IS NULL AND EXISTS (
+                SELECT 1 FROM attempts AS won
+                WHERE won.request_id = records.id AND won.at + won.first_us / 1e6 >= lost.at))
+        WHERE json_array_length(record, '$.attempts') > 1""",
+        "DROP INDEX records_summed",
+        """CREATE INDEX records_summed ON records (at, tenant, key_name, model, provider, outcome, cause, input, output,
+            cache_read, charge, hedged, estimated)""",
+    ),
 )
