@@ -12,8 +12,9 @@ Rules of this file:
 - The slot is left in `finish`, and only by who had one.
 
 Shown in tests/test_admission.py on real sockets, in tests/stages/test_admit.py for the lag, and by bench/overload.py: asked five times
-what it can do by 3,000 clients who heed nothing, on two cores that clients and provider share with it, the gateway serves 60 % of
-its capacity (under a tenth without the connections held off), the half of them within 0.5 s; health answers in 0.6 s. Costs 1 µs a request.
+what it can do by 3,000 clients who heed nothing, on two cores that clients and provider share with it, the gateway gives 2,379 answers
+a second, 70 % of its capacity (under a tenth without the connections held off), the half of them within 0.53 s; of 100 looks at its
+health 99 are answered within 0.51 s. Costs 1 µs a request.
 """
 
 from __future__ import annotations
