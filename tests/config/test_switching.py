@@ -152,6 +152,45 @@ def test_regions_that_nothing_is_in_are_a_warning() -> None:
     ]
 
 
+SERVER = "type: openai_compatible, base_url: http://127.0.0.1:9/v1, api_key: x"
+TWO = f"providers: {{here: {{{SERVER}, region: eu}}, there: {{{SERVER}, region: us}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("use", "reached"),
+    [
+        ("there/m", False),
+        ("here/m", True),
+        ("demo/m", False),
+        ("far", False),
+        ("near", True),
+        ("bound", False),
+        ("led", True),
+        ("led-away", False),
+        ("far/any", False),
+    ],
+)
+def test_a_shadow_or_a_judge_out_of_reach_of_the_models_regions_is_a_warning(use: str, reached: bool) -> None:
+    """No request of the model could go there. Rules and canaries of the shadow's may lead it into reach, its own regions out of it."""
+    others = (
+        model("far", targets="[there/m]")
+        + model("near", "fallbacks: [here/m]", targets="[there/m]")
+        + model("bound", "regions: [us]", targets="[there/m, here/m]")
+        + model("led", "canary: {use: near, percent: 1}", targets="[there/m]")
+        + model("led-away", "canary: {use: there/n, percent: 1}", targets="[there/m]")
+        + model('"far/*"', targets='["there/*"]')
+    )
+    for aside in (f"shadow: {{use: {use}, percent: 1}}", f"cascade: {{judge: {{use: {use}, ask: Is it good?}}}}"):
+        assert told(model("a", aside, targets="[here/m]") + others, TWO) == ([], []), "it is free to go anywhere"
+        errors, warnings = told(model("a", "regions: [eu]", aside, targets="[here/m, here/n]") + others, TWO)
+        assert errors == []
+        if reached:
+            assert warnings == []
+        else:
+            (warning,) = warnings
+            assert f'requests of this model stay in eu, and "{use}" has no target there' in warning
+
+
 def test_what_works_is_fine() -> None:
     models = (
         model("auto", 'rules: [{when: "request.turns > 9", refuse: too long}, {when: "request.tools", use: big}]')

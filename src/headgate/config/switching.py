@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from headgate.config.routes import Model, Retry
+from headgate.config.routes import Model, Retry, Target
 from headgate.config.schema import Config
 from headgate.model.route import HOPS
 
@@ -64,17 +64,18 @@ def unknown(config: Config, providers: Collection[str]) -> Iterator[Fault]:
 
 
 def regions(config: Config) -> Iterator[Fault]:
-    """Regions that nothing is in: requests that must stay there are refused."""
+    """Regions that nothing is in: requests that must stay there are refused, and none of them has a shadow or a judge."""
     known = {provider.region for provider in config.providers.values() if provider.region}
     for name, model in config.models.items():
-        own = set()
-        for target in (*model.targets, *model.fallbacks):
-            provider = config.providers.get(target.provider)
-            own.add(target.region or (provider.region if provider is not None else None))
+        own = {_region(config, target) for target in (*model.targets, *model.fallbacks)}
         known |= {region for region in own if region}
         for index, region in enumerate(model.regions):
             if region not in own:
                 yield Fault(f"models.{name}.regions[{index}]", f'no target of it is in "{region}"')
+        for path, use in _aside(f"models.{name}", model) if model.regions else ():
+            if not _regions(config, use) & {*model.regions}:
+                why = f'requests of this model stay in {", ".join(model.regions)}, and "{use}" has no target there'
+                yield Fault(path, why, "it would get none of them: give it one, or name another model")
     demanding = [(f"keys[{index}].regions", key.regions) for index, key in enumerate(config.keys)]
     demanding += [(f"tenants.{name}.regions", tenant.regions) for name, tenant in config.tenants.items()]
     for path, wanted in demanding:
@@ -135,6 +136,22 @@ def _reached(config: Config, name: str) -> set[str]:
         if alias is not None and alias not in found:
             found.add(alias)
             waiting += [use for _, use in _uses("", config.models[alias])]
+    return found
+
+
+def _region(config: Config, target: Target) -> str | None:
+    provider = config.providers.get(target.provider)
+    return target.region or (provider.region if provider is not None else None)
+
+
+def _regions(config: Config, name: str) -> set[str | None]:
+    """Where a request for this name may be computed, whatever rules, canaries and tiers lead to; None: nobody knows."""
+    models = [config.models[alias] for alias in _reached(config, name)]
+    names = [name, *(use for model in models for _, use in _uses("", model))]
+    found = {_region(config, Target(model=use)) for use in names if alias_of(config, use) is None}
+    for model in models:
+        own = {_region(config, target) for _, target in model.named()}
+        found |= own & {*model.regions} if model.regions else own
     return found
 
 
