@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stores": VALUES,
     "stages": VALUES | {"routing", "limits", "guards", "stores.base", "dialects.base", "dialects.splice", "catalog"},
     "http1": VALUES | {"tasks", "net"},
-    "upstream": VALUES | {"tasks", "dialects.base", "net"},
+    "upstream": VALUES | {"tasks", "dialects.base", "dialects.form", "net"},
     "prepare": VALUES | {"dialects", "providers.base", "providers.site", "net"},
     "probe": VALUES | {"tasks", "routing", "net", "providers.base", "providers.site"},
     "pace": VALUES | {"routing", "net", "meter"},

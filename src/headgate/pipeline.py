@@ -225,16 +225,11 @@ class Flow:
             return True
         if not out:
             return True
+        if self._withheld:  # the end was none: the provider begins another answer in the same body
+            self._frames.limit(None)
+            out, self._withheld = self._withheld + out, b""
         self._shown = True
-        return write(self._and_withheld(out))
-
-    def _and_withheld(self, out: bytes) -> bytes:
-        """`out`, behind the bytes of an end that was none: the provider begins another answer in the same body."""
-        if not self._withheld:
-            return out
-        self._frames.limit(None)
-        out, self._withheld = self._withheld + out, b""
-        return out
+        return write(out)
 
     def _feed(self, frames: list[Frame]) -> bytes:
         render = self._render

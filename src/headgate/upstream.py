@@ -19,12 +19,15 @@ import msgspec
 
 from headgate import clock
 from headgate.dialects.base import Decoder, Dialect
+from headgate.dialects.form import Form, form_of
 from headgate.errors import UpstreamMalformed, UpstreamRefused, UpstreamTruncated
 from headgate.model.events import Decoded, Event, Frame, PartDelta, Path, Slot
 from headgate.net import Call, Headers, Open, Response, header
 
 WHOLE_LIMIT = 64 * 1024 * 1024
 ERROR_LIMIT = 1024 * 1024
+FORMS = 8
+"""Forms that are learned for nothing, one after the other, before an answer is taken to have none."""
 
 
 class Item(Protocol):
@@ -35,7 +38,9 @@ class Item(Protocol):
 
 
 class Splitter(Protocol):
-    """Bytes of a streamed body -> its items, each with its own bytes."""
+    """Bytes of a streamed body -> its items, each with its own bytes. `waiting`: those of an item whose end has not come."""
+
+    waiting: bytearray
 
     def feed(self, data: bytes) -> list[Item]: ...
 
@@ -98,6 +103,8 @@ class Frames(Source):
         self.whole = framing == "whole"
         self._verbatim = verbatim
         self._splitter = None if self.whole else splitters[framing]()
+        self._form: Form | None = None
+        self._forms = FORMS if framing == "sse" else 0
         self._ended = False
 
     async def read(self) -> list[Frame]:
@@ -129,6 +136,10 @@ class Frames(Source):
         if split is not None and not self._ended:
 
             def sink(data: bytes) -> bool:
+                known = self._form
+                if known is not None and not split.waiting and (frame := known.read(data)) is not None:
+                    self._forms = FORMS
+                    return taker([frame])
                 frames = [self._frame(item) for item in split.feed(data)]
                 return not frames or taker(frames)
 
@@ -149,7 +160,7 @@ class Frames(Source):
         if data is None:
             return Frame(raw=item.raw, event=item.event)
         decoded = self._decoded(item.event, data, whole=False)
-        return Frame(
+        frame = Frame(
             raw=item.raw,
             data=data,
             event=item.event,
@@ -158,6 +169,12 @@ class Frames(Source):
             repeats=decoded.repeats,
             usage_only=decoded.usage_only,
         )
+        if not decoded.alike:
+            self._form = None
+        elif self._form is None and self._forms:
+            self._forms -= 1
+            self._form = form_of(frame)
+        return frame
 
     def _decoded(self, event: str, data: bytes, whole: bool) -> Decoded:
         """A document that is JSON, but not as its dialect describes it, still passes to a client of the same dialect: it may know
@@ -198,6 +215,7 @@ class _Broken:
 
     def __init__(self, error: UpstreamTruncated) -> None:
         self._error = error
+        self.waiting = bytearray()
 
     def feed(self, data: bytes) -> list[Item]:
         raise self._error

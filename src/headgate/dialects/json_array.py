@@ -24,10 +24,10 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Parser:
-    __slots__ = ("_array", "_begin", "_buffer", "_closed", "_depth", "_in_string", "_limit", "_scan", "_start")
+    __slots__ = ("_array", "_begin", "_closed", "_depth", "_in_string", "_limit", "_scan", "_start", "waiting")
 
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
-        self._buffer = bytearray()
+        self.waiting = bytearray()
         self._start = 0  # where the item under way begins in the buffer
         self._scan = 0  # where the search goes on
         self._begin = -1  # where its document begins
@@ -39,7 +39,7 @@ class Parser:
 
     def feed(self, data: bytes) -> list[Item]:
         """The items that these bytes complete."""
-        self._buffer += data
+        self.waiting += data
         items: list[Item] = []
         if self._array is None and not self._opened():
             return items
@@ -49,18 +49,18 @@ class Parser:
                 break
             items.append(item)
         if self._start:
-            del self._buffer[: self._start]
+            del self.waiting[: self._start]
             self._scan -= self._start
             self._begin -= self._start if self._begin >= 0 else 0
             self._start = 0
-        if len(self._buffer) > self._limit:
+        if len(self.waiting) > self._limit:
             raise UpstreamMalformed("a document of the upstream's stream is too large", code="upstream_too_large")
         return items
 
     def end(self) -> list[Item]:
         """What is left when the body ends: the closing bracket and white space, or a document that was cut off."""
-        rest = bytes(self._buffer)
-        self._buffer.clear()
+        rest = bytes(self.waiting)
+        self.waiting.clear()
         if not rest:
             return []
         begin = self._begin if self._array else 0
@@ -72,7 +72,7 @@ class Parser:
 
     def _opened(self) -> bool:
         """Skips to the first sign; False while there is none."""
-        text = self._buffer
+        text = self.waiting
         at = 3 if text.startswith(_BOM) else 0
         if len(text) < 3 and _BOM.startswith(text):
             return False
@@ -92,14 +92,14 @@ class Parser:
         if end < 0:
             return None
         start, begin = self._start, self._begin
-        raw = bytes(self._buffer[start:end])
+        raw = bytes(self.waiting[start:end])
         self._start = self._scan = end
         self._begin = -1
         return Item(raw, "", raw[begin - start :], (begin - start, end - start))
 
     def _begun(self) -> bool:
         """Finds where the next document begins; sees the array's end."""
-        buffer, at = self._buffer, self._scan
+        buffer, at = self.waiting, self._scan
         while at < len(buffer) and (buffer[at] in _SPACE or buffer[at] == 0x2C):
             at += 1
         self._scan = at
@@ -113,7 +113,7 @@ class Parser:
 
     def _document_end(self) -> int:
         """The index after the document, or -1. A document that is no object, array or string ends before "," or "]"."""
-        buffer = self._buffer
+        buffer = self.waiting
         if buffer[self._begin] not in b'{["':
             return self._atom_end()
         while True:
@@ -136,8 +136,8 @@ class Parser:
 
     def _atom_end(self) -> int:
         at = self._scan
-        while at < len(self._buffer):
-            if self._buffer[at] in b",] \t\r\n":
+        while at < len(self.waiting):
+            if self.waiting[at] in b",] \t\r\n":
                 return at
             at += 1
         self._scan = at

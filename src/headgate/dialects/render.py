@@ -93,22 +93,28 @@ class Patched:
 
     def __init__(self, hide_usage: bool) -> None:
         self._hide = hide_usage
+        self._frame: Frame | None = None
+        """Announced last; nothing has come back yet."""
+        self._out: list[bytes] = []
         self._queue: deque[_Waiting] = deque()
         self._shown: dict[tuple[int, int], list[str]] = {}
         self._edited: set[tuple[int, int]] = set()
         self.last = b""
 
     def frame(self, frame: Frame) -> None:
-        job = _Waiting(frame)
+        if self._frame is not None:
+            self._wait(self._frame)
         if frame.repeats and any(repeat.kind == "json" for repeat in frame.repeats):
             frame.events = tuple(_placed(event, frame.repeats) for event in frame.events)
-        for event in frame.events:
-            if type(event) is PartDelta and event.slot is not None:
-                event.slot.home = (job, event.text)
-                job.waiting += 1
-        self._queue.append(job)
+        self._frame = frame
 
     def events(self, events: Iterable[Event]) -> None:
+        frame = self._frame
+        if frame is not None:
+            if events is frame.events and not (self._queue or self._edited or frame.usage_only):
+                self._passed(frame)
+                return
+            self._wait(frame)
         for event in events:
             if type(event) is not PartDelta or event.slot is None:
                 continue
@@ -121,6 +127,25 @@ class Patched:
             if text is not original and text != original:
                 self._edit(job, event, slot.path)
 
+    def _passed(self, frame: Frame) -> None:
+        """All of its events came back at once, as they were, and nothing waits before it: it goes as it came."""
+        self._frame = None
+        for event in frame.events:
+            if type(event) is PartDelta and event.part >= 0 and event.slot is not None:
+                self._shown.setdefault((event.choice, event.part), []).append(event.text)
+        self._out.append(frame.raw)
+        if frame.data is not None:
+            self.last = frame.data
+
+    def _wait(self, frame: Frame) -> None:
+        self._frame = None
+        job = _Waiting(frame)
+        for event in frame.events:
+            if type(event) is PartDelta and event.slot is not None:
+                event.slot.home = (job, event.text)
+                job.waiting += 1
+        self._queue.append(job)
+
     def _edit(self, job: _Waiting, event: PartDelta, path: Path) -> None:
         key = (event.choice, event.part)
         if job.edits is None or job.parts is None:
@@ -130,8 +155,9 @@ class Patched:
         self._edited.add(key)
 
     def take(self) -> bytes:
-        out: list[bytes] = []
-        queue = self._queue
+        if self._frame is not None:
+            self._wait(self._frame)
+        out, queue = self._out, self._queue
         while queue and queue[0].waiting == 0:
             job = queue.popleft()
             frame = job.frame
@@ -140,7 +166,9 @@ class Patched:
             out.append(self._patched(job) if self._edited else frame.raw)
             if frame.data is not None:
                 self.last = frame.data
-        return out[0] if len(out) == 1 else b"".join(out)
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        return data
 
     def _patched(self, job: _Waiting) -> bytes:
         frame = job.frame

@@ -173,6 +173,16 @@ def _quick(text: bytes, edit: Edit) -> Change | None:
     return None
 
 
+def sole(text: bytes, name: str | int) -> tuple[int, int] | None:
+    """Begin and end of the string or atom that is the value of the one member of this name, of a text that is known to have one;
+    None where the key's spelling does not tell which that is."""
+    key = _spelling(name)
+    if key is None or text.count(key) != 1 or b"\\u00" in text:
+        return None
+    value = _STRING_OR_ATOM.match(text, text.find(key) + len(key))
+    return None if value is None else value.span(1)
+
+
 def _nested(path: Path, value: bytes) -> bytes:
     """`"a":{"b":value}` for the path (a, b)."""
     for key in reversed(path[1:]):

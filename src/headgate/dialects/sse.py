@@ -35,17 +35,17 @@ SHORT = 65536
 
 
 class Parser:
-    __slots__ = ("_buffer", "_limit", "_scan", "_start")
+    __slots__ = ("_limit", "_scan", "_start", "waiting")
 
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
-        self._buffer = bytearray()  # an item whose end has not come
+        self.waiting = bytearray()  # an item whose end has not come
         self._scan = 0  # where the search for a block's end goes on
         self._limit = limit
         self._start = True
 
     def feed(self, data: bytes) -> list[Item]:
         """The items that these bytes complete."""
-        waiting = self._buffer
+        waiting = self.waiting
         if waiting:
             ends = _block_end(waiting[-3:] + data, 0) >= 0
             waiting += data
@@ -55,7 +55,7 @@ class Parser:
         return self._items(data)
 
     def _items(self, buffer: bytes) -> list[Item]:
-        if not (self._start or self._buffer) and (alone := _USUAL.fullmatch(buffer)) is not None:  # as most events come
+        if not (self._start or self.waiting) and (alone := _USUAL.fullmatch(buffer)) is not None:  # as most events come
             name, begin = alone[1], alone.start(2)
             event = "" if name is None else name.decode("utf-8", "replace")
             return [Item(buffer, event, alone[2], (begin, len(buffer) - 2))]
@@ -83,23 +83,23 @@ class Parser:
                 items.append(self._item(buffer[at:end]))
             at = scan = end
         if at < size:
-            self._buffer = bytearray(buffer[at:])
+            self.waiting = bytearray(buffer[at:])
             self._wait()
-        elif self._buffer:
-            self._buffer.clear()
+        elif self.waiting:
+            self.waiting.clear()
             self._scan = 0
         return items
 
     def _wait(self) -> list[Item]:
         """For the end of what has come so far. Raises UpstreamMalformed where that is too much already."""
-        self._scan = max(0, len(self._buffer) - 3)
-        if len(self._buffer) > self._limit:
+        self._scan = max(0, len(self.waiting) - 3)
+        if len(self.waiting) > self._limit:
             raise UpstreamMalformed("an event of the upstream's stream is too large", code="upstream_too_large")
         return []
 
     def end(self) -> list[Item]:
         """What is left when the body ends. A block without its blank line still counts: some servers never send the last one."""
-        rest, self._buffer, self._scan = bytes(self._buffer), bytearray(), 0
+        rest, self.waiting, self._scan = bytes(self.waiting), bytearray(), 0
         return [self._item(rest)] if rest else []
 
     def _item(self, raw: bytes) -> Item:

@@ -6,7 +6,8 @@ Rules of this file:
 - Each guard's matches are leftmost, non-overlapping and found as if it were alone.
 - A guard whose matches are *cut* has, at each place, the match that its expression prefers among those of at most `cut`
   characters; longer ones do not exist for it.
-- Text that no guard matches costs one search: alternations of ever fewer guards are asked before the guards themselves.
+- Text that no guard matches costs one search: alternations of ever fewer guards are asked before the guards themselves, and for
+  text that goes on one that knows their beginnings too (`quiet`).
   (RE2 has sets for that. They answer "none" when their automaton outgrows its memory; an alternation goes on, slower.)
 """
 
@@ -100,8 +101,13 @@ class Finder:
         alone = [leaf for leaf in leaves if not (engine.linear or leaf.cut is None)]
         self._roots: list[_Branch | Leaf] = [*([_branch(engine, together)] if together else []), *alone]
         self._beginnings = _beginnings(engine, leaves)
-        self._sole = leaves[0].expression if len(leaves) == 1 and leaves[0].cut is None else None
-        """Of one guard alone: most texts hold nothing, which one search tells."""
+        self._matches_or_begins = _matches_or_begins(engine, leaves)
+
+    def quiet(self, hay: Haystack, start: int) -> bool:
+        """Whether it is sure, after one search, that from `start` on nothing is found and nothing begins that text not yet seen
+        decides: the answer for nearly all pieces of nearly all texts."""
+        expression = self._matches_or_begins
+        return expression is not None and expression.first(hay, start, size := len(hay))[0] == size
 
     def live(self, hay: Haystack, start: int) -> int:
         """The first place at or after `start` where a match may begin that text not yet seen decides; the end if there
@@ -126,8 +132,6 @@ class Finder:
         """All matches that begin in start ≤ begin < limit, in order. `resume` holds where each guard's last match ended
         (counted from `base` before the haystack) and is brought up to date."""
         found: list[Found] = []
-        if self._sole is not None and self._sole.first(hay, start, len(hay))[0] < 0:
-            return found
         ahead = [(root, start) for root in self._roots]
         while ahead:
             node, pos = ahead.pop()
@@ -215,6 +219,14 @@ def _together(engine: Engine, leaves: Sequence[Leaf], held: int | None) -> list[
     if expression is None and held is None:
         held = max(_held(leaf) for leaf in leaves)
     return [_Beginnings(expression, held)]
+
+
+def _matches_or_begins(engine: Engine, leaves: Sequence[Leaf]) -> Expression | None:
+    """Finds a match, or what may become one, and else the empty text at the end: the last is a beginning of all."""
+    if not engine.linear:
+        return None
+    trees = tuple(leaf.tree for leaf in leaves)
+    return engine.joint(Alt((*trees, Seq((Alt(tuple(map(unfinished, trees))), Assert("end"))))))
 
 
 def _held(leaf: Leaf) -> int:

@@ -47,6 +47,10 @@ class _Scanner:
         base = self._base
         tail = self._tail + hay if self._tail else hay
         start = self.decided - base
+        if not last and self._finder.quiet(tail, start):
+            self.decided = base + len(tail)
+            self._base, self._tail = self.decided - 1, tail[-1:]
+            return []
         limit = len(tail) if last else self._finder.live(tail, start)
         found = self._finder.find(tail, start, limit, self._resume, base) if start < limit else []
         self.decided = base + limit

@@ -130,6 +130,9 @@ class Decoded(Struct, frozen=True, kw_only=True):
     repeats: tuple[Repeat, ...] = ()
     usage_only: bool = False
     """A frame that exists only because usage was asked for (OpenAI chat: empty choices + usage)."""
+    alike: bool = False
+    """One delta, whose slot holds its whole text. A document that differs in that text alone means the same but for it; the decoder
+    is as it was before, and would be so then."""
 
 
 class Frame(Struct, kw_only=True):

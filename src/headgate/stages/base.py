@@ -37,8 +37,9 @@ class Filter:
         raise NotImplementedError
 
     def events(self, events: Sequence[Event]) -> Sequence[Event]:
-        if len(events) == 1:  # as in nearly every frame of a stream
-            return self.event(events[0])
+        if len(events) == 1:  # as in nearly every frame of a stream; what passes as it is stays the very same
+            told = self.event(events[0])
+            return events if len(told) == 1 and told[0] is events[0] else told
         return [told for event in events for told in self.event(event)]
 
     def flush(self) -> Sequence[Event]:

@@ -62,16 +62,13 @@ class _Guarding(Filter):
             return [*(told for key in left for told in self._flushed(self._windows.pop(key))), event]
         return (event,)
 
-    def _patterns(self, event: PartDelta) -> Patterns | None:
-        return self._arguments if event.kind in ("tool_call", "custom_call") else self._texts
-
     def _in_order(self, event: PartDelta) -> Sequence[Event]:
         """A delta without text (a signature, a citation) stays behind the text that is held before it."""
         window = self._windows.get((event.choice, event.part))
         return (event,) if window is None else self._shown(window.feed(event, event.text))
 
     def _delta(self, event: PartDelta) -> Sequence[Event]:
-        patterns = self._patterns(event)
+        patterns = self._arguments if event.kind in ("tool_call", "custom_call") else self._texts
         if patterns is None:
             return (event,)
         if event.whole:

@@ -95,7 +95,7 @@ class Decoder:
         self._misses = 0
         slot = Slot(path=plain.DELTA)
         delta = PartDelta(choice=choice.index, part=turn.part, kind="text", text=choice.delta.content, slot=slot)
-        return Decoded(events=(delta,))
+        return Decoded(events=(delta,), alike=True)
 
     def whole(self, data: bytes) -> Decoded:
         if self.plain_answers and (events := plain.whole(data)) is not None:
