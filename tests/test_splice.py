@@ -6,12 +6,13 @@ import json
 import string
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.dialects.base import Edit
-from headgate.dialects.splice import apply, places
+from headgate.dialects.splice import apply, bulk, places
 from headgate.errors import BadRequest
 
 
@@ -86,3 +87,47 @@ def _at(value: Any, path: tuple[str | int, ...]) -> Any:
     for key in path:
         value = value[key]
     return value
+
+
+LONG = [{"model": "inside", "messages": [], "text": '"messages":[{"model":1}]–' + " " * 2048}]
+members = st.tuples(
+    st.sampled_from(['"model"', '"messages"', '"mod\\u0065l"', '"o"', '"messages" ', '"\\"messages"']),
+    st.sampled_from(
+        ['"m"', "7", " null", '{"p":1,"messages":[]}', json.dumps(LONG), json.dumps(LONG, ensure_ascii=False)]
+    ),
+)
+changes = st.sampled_from([(("model",), "b"), (("model",), None), (("o", "p"), 2), (("messages",), []), (("z",), 1)])
+
+
+@given(
+    st.lists(members, min_size=1, max_size=5),
+    st.lists(changes, min_size=1, max_size=2, unique_by=lambda change: change[0]),
+    st.sampled_from(["", " ", "\n  "]),
+)
+def test_what_is_known_of_a_bulk_changes_no_edit(
+    told: list[tuple[str, str]], changes: list[tuple[tuple[str, ...], Any]], space: str
+) -> None:
+    """With it or without, the same bytes come out or the same is refused: duplicates, spellings and insides included."""
+    text = ("{" + ",".join(f"{space}{key}:{value}{space}" for key, value in told) + "}").encode()
+    read = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    known = bulk(text, "messages", read["messages"]) if "messages" in read else None
+    edits = [edit(path, value, present=path[0] in read) for path, value in changes]
+    assert outcome(text, edits, known) == outcome(text, edits, None)
+
+
+def outcome(text: bytes, edits: list[Edit], known: Any) -> bytes | str:
+    try:
+        return apply(text, edits, known)
+    except BadRequest as error:
+        return error.message
+
+
+def test_the_bulk_of_a_long_text_is_known() -> None:
+    text = json.dumps({"model": "m", "messages": LONG, "n": 1}).encode()
+    value = msgspec.json.decode(text, type=dict[str, msgspec.Raw])["messages"]
+    found = bulk(text, "messages", value)
+    assert found is not None
+    assert text[found.begin : found.end] == bytes(value) and text[: found.begin].endswith(b'"messages": ')
+    assert bulk(text, "z", value) is None
+    hidden = b'{"a":"123:[0,0]","mess\\u0061ges":[0,0]%b}' % (b" " * 2048)
+    assert bulk(hidden, "messages", msgspec.Raw(b"[0,0]")) is None

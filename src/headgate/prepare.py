@@ -102,7 +102,7 @@ class Prepare:
             site=way.site,
             dialect=way.dialect,
             same=True,
-            body=splice.apply(x.body, edits),
+            body=splice.apply(x.body, edits, head.bulk),
             edits=[edit.name for edit in edits],
             losses=[],
             way=way,

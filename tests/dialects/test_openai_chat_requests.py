@@ -587,6 +587,26 @@ def test_what_a_head_tells() -> None:
     assert not DIALECT.head(b'{"model":"m","tools":[]}').tools
 
 
+def test_a_file_is_told_of_however_it_is_spelled_and_whatever_stands_beside_it() -> None:
+    """It may be another tenant's."""
+    head = DIALECT.head(
+        b'{"model":"m","messages":[{"role":1,"content":[7]},{"content":"file_id"},'
+        b'{"content": [{"type":"file","f\\u0069le":{"file\\u005fid":"file-1"}},{"file":{"file_id":"file-2"}}]}]}'
+    )
+    assert head.objects == ("file-1", "file-2")
+
+
+def test_an_edit_beside_long_messages_is_made_there() -> None:
+    """A key within a message is none of the request's."""
+    messages = [{"role": "user", "content": "x" * 3000, "model": "inside", "max_tokens": 1}]
+    for body in ({"model": "a", "messages": messages, "max_tokens": 5}, {"messages": messages, "model": "a"}):
+        head = DIALECT.head(json.dumps(body).encode())
+        target = Target(model="b", provider="p", accepts=Accepts(max_tokens_field="max_completion_tokens"))
+        told = json.loads(splice.apply(head.body, DIALECT.edits(head, target), head.bulk))
+        cap = {"max_completion_tokens": 5} if "max_tokens" in body else {}
+        assert told == {"model": "b", "messages": messages, **cap}
+
+
 def test_numbers_that_cannot_be_reckoned_with_are_bounded_and_go_up_as_they_are() -> None:
     """The upstream judges them: the budget counts with what it can."""
     for said, cap, choices in ((b"-1", None, 1), (b"0", 0, 1), (b"9" * 26, 2**31, 1024)):

@@ -26,6 +26,14 @@ Json: TypeAlias = dict[str, Any]
 Framing: TypeAlias = Literal["sse", "json-array", "whole"]
 
 
+class Bulk(Struct, frozen=True):
+    """The value of an outermost member that makes a long body long (`messages`): it stands at body[begin:end]."""
+
+    key: str
+    begin: int
+    end: int
+
+
 class Head(Struct, kw_only=True):
     """What routing, limits and metering need of a request, read from its bytes by typed partial decode (no full parse)."""
 
@@ -44,6 +52,12 @@ class Head(Struct, kw_only=True):
     """The answer will be held upstream under its id (Responses `store`, which is on by default)."""
     body: bytes = b""
     """The bytes it was read from, for edits that only some targets need."""
+    bulk: Bulk | None = None
+
+    @property
+    def rim(self) -> bytes:
+        """The body without its bulk: every key of the outermost object is in it."""
+        return self.body if self.bulk is None else self.body[: self.bulk.begin] + self.body[self.bulk.end :]
 
 
 class Accepts(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ Rules of this file:
   key order, escapes and number forms of everything else survive.
 - A duplicate key among those we look for is refused: the upstream might read the other one.
 - An edit of one outermost member needs no walk where the key is spelled in the text exactly once (or never).
+- Edits beside the bulk of a text (`bulk`) are looked for beside it: its inside holds no key of the outermost object, and to search
+  400 kB for one costs as much as to decode them.
 - The text is valid JSON (it was decoded before); an invalid one raises BadRequest, never anything else.
 """
 
@@ -13,17 +15,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 
 import msgspec
 from msgspec import Struct
 
-from headgate.dialects.base import Edit
+from headgate.dialects.base import Bulk, Edit
 from headgate.errors import BadRequest
 from headgate.model.events import Path
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++', re.S)
 _STRING_OR_ATOM = re.compile(rb'\s*+:\s*+("(?:[^"\\]|\\.)*+"|[^\s{}\[\],:"]++)', re.S)
 _COMMA = re.compile(rb"\s*+,")
+_COLON_SIGN = re.compile(rb"\s*+:\s*+")
+_LONG = 2048
+"""Bytes of a text below which it costs more to look for its bulk than to search all of it."""
 _OBJECT, _ARRAY, _ENDS, _COMMA_SIGN, _COLON = 0x7B, 0x5B, b"}]", 0x2C, 0x3A
 
 
@@ -126,27 +132,49 @@ def _member(parent: _Wanted | None, lexeme: bytes) -> _Wanted | None:
 
 
 Change = tuple[int, int, bytes]
+_PLACE = itemgetter(0, 1)
 
 
-def apply(text: bytes, edits: Sequence[Edit]) -> bytes:
+def bulk(text: bytes, key: str, value: msgspec.Raw) -> Bulk | None:
+    """Where `value`, which a decoder read under this outermost key, stands in `text`; None where that is not plain. It is not taken on
+    trust: what follows the first such key are its very bytes, and a JSON array or object ends where it ends."""
+    at = text.find(b'"%s"' % key.encode()) if len(text) >= _LONG else -1
+    colon = _COLON_SIGN.match(text, at + len(key) + 2) if at >= 0 else None
+    given = bytes(value)
+    if colon is None or given[:1] not in (b"[", b"{") or not text.startswith(given, colon.end()):
+        return None
+    return Bulk(key, colon.end(), colon.end() + len(given))
+
+
+def apply(text: bytes, edits: Sequence[Edit], bulk: Bulk | None = None) -> bytes:
     """`text` (a JSON object) with all edits made. A member that does not exist is added right after the opening brace of the
-    deepest object that does; removing an absent one does nothing."""
+    deepest object that does; removing an absent one does nothing. `bulk`: of `text`."""
     if not edits:
         return text
-    if len(edits) == 1 and (change := _quick(text, edits[0])) is not None:
-        return b"".join((text[: change[0]], change[2], text[change[1] :]))
+    if bulk is None or any(edit.path[0] == bulk.key for edit in edits):
+        changes = _changes(text, edits)
+    else:
+        changes = _changes(text[: bulk.begin] + text[bulk.end :], edits)
+        size = bulk.end - bulk.begin
+        changes = [
+            (begin if begin < bulk.begin else begin + size, end if end < bulk.begin else end + size, value)
+            for begin, end, value in changes
+        ]
+    whole = memoryview(text)
+    parts: list[bytes | memoryview] = []
+    at = 0
+    for begin, end, value in sorted(changes, key=_PLACE):
+        parts += whole[at:begin], value
+        at = end
+    parts.append(whole[at:])
+    return b"".join(parts)
+
+
+def _changes(text: bytes, edits: Sequence[Edit]) -> list[Change]:
     changes = [_quick(text, edit) for edit in edits]
     if None in changes:
         changes = _walked(text, edits)
-    parts: list[bytes] = []
-    at = 0
-    for begin, end, value in sorted(
-        (change for change in changes if change is not None), key=lambda change: change[:2]
-    ):
-        parts += text[at:begin], value
-        at = end
-    parts.append(text[at:])
-    return b"".join(parts)
+    return [change for change in changes if change is not None]
 
 
 @lru_cache(maxsize=64)

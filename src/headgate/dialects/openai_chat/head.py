@@ -18,6 +18,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from headgate.dialects.base import Edit, Head, Target
 from headgate.dialects.naming import tool_id
+from headgate.dialects.splice import bulk
 from headgate.errors import BadRequest
 from headgate.model.events import Path
 
@@ -25,6 +26,8 @@ _AT = re.compile(r" - at `\$?\.?(.*)`$")
 MOST_TOKENS, MOST_CHOICES = 2**31, 1024
 """Bounds of what is counted with. A number beyond them is no reason to refuse: the upstream judges it."""
 _NOTHING = (b"null", b"[]", b"")
+_NULL = msgspec.Raw(b"null")
+_ARRAY = 0x5B
 
 
 class _StreamOptions(Struct):
@@ -41,6 +44,7 @@ class _Head(Struct):
     store: bool | None = None
     tools: msgspec.Raw | UnsetType = UNSET
     functions: msgspec.Raw | UnsetType = UNSET
+    messages: msgspec.Raw = _NULL
 
 
 class _Function(Struct):
@@ -66,16 +70,13 @@ class _Block(Struct):
 
 
 class _Holding(Struct):
-    content: list[_Block] | str | None = None
-
-
-class _Holdings(Struct):
-    messages: list[_Holding] | None = None
+    content: msgspec.Raw = _NULL
 
 
 _head = msgspec.json.Decoder(_Head).decode
 _messages = msgspec.json.Decoder(_Messages).decode
-_holdings = msgspec.json.Decoder(_Holdings).decode
+_holdings = msgspec.json.Decoder(list[_Holding]).decode
+_blocks = msgspec.json.Decoder(list[_Block]).decode
 
 
 def wrong(error: Exception) -> BadRequest:
@@ -95,7 +96,7 @@ def wrong(error: Exception) -> BadRequest:
 def head(body: bytes) -> Head:
     try:
         read = _head(body)
-        objects = tuple(_files(body)) if b"file_id" in body or b"\\u00" in body else ()
+        objects = tuple(_files(read.messages))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise wrong(error) from error
     stream = bool(read.stream)
@@ -111,6 +112,7 @@ def head(body: bytes) -> Head:
         objects=objects,
         stores=bool(read.store),
         body=body,
+        bulk=bulk(body, "messages", read.messages),
     )
 
 
@@ -128,17 +130,19 @@ def _some(raw: msgspec.Raw | UnsetType) -> bool:
     return raw is not UNSET and bytes(raw) not in _NOTHING and bytes(raw).strip(b"[] \t\r\n") != b""
 
 
-def _files(body: bytes) -> Iterator[str]:
-    """Ids of uploaded files that content parts refer to."""
+def _files(messages: msgspec.Raw) -> Iterator[str]:
+    """Ids of uploaded files that content parts refer to. Content of another shape holds no file part: the upstream judges it."""
     try:
-        read = _holdings(body)
-    except msgspec.ValidationError:  # content of another shape holds no file part: the upstream judges it
+        held = _holdings(messages)
+    except msgspec.ValidationError:
         return
-    for message in read.messages or ():
-        if isinstance(message.content, list):
-            for block in message.content:
-                if block.file is not None and block.file.file_id:
-                    yield block.file.file_id
+    for message in held:
+        if memoryview(message.content)[0] == _ARRAY:
+            try:
+                blocks = _blocks(message.content)
+            except msgspec.ValidationError:
+                continue
+            yield from (block.file.file_id for block in blocks if block.file is not None and block.file.file_id)
 
 
 def edits(head: Head, target: Target) -> list[Edit]:
@@ -151,7 +155,7 @@ def edits(head: Head, target: Target) -> list[Edit]:
     if accepts.max_tokens_field is not None and head.max_output is not None:
         made += _cap(head, accepts.max_tokens_field)
     if accepts.drop:
-        refuse_dropped(head.body, target)
+        refuse_dropped(head, target)
     roles = not accepts.developer_role and b'"developer"' in head.body
     ids = accepts.tool_id != "any" and b'"tool_call' in head.body
     if roles or ids:
@@ -162,16 +166,18 @@ def edits(head: Head, target: Target) -> list[Edit]:
 def _cap(head: Head, wanted: str) -> Iterator[Edit]:
     """The cap under the name this target knows."""
     other = "max_tokens" if wanted == "max_completion_tokens" else "max_completion_tokens"
-    if b'"%s"' % other.encode() in head.body or b"\\u00" in head.body:
+    rim = head.rim
+    if b'"%s"' % other.encode() in rim or b"\\u00" in rim:
         yield Edit(name="output_cap", path=(other,), value=None)
         yield Edit(name="output_cap", path=(wanted,), value=b"%d" % (head.max_output or 0))
 
 
-def refuse_dropped(body: bytes, target: Target) -> None:
+def refuse_dropped(head: Head, target: Target) -> None:
     """Refuses a body with a member that the target is known to refuse."""
-    if not any(b'"%s"' % name.encode() in body for name in target.accepts.drop):
+    rim = head.rim
+    if not any(b'"%s"' % name.encode() in rim for name in target.accepts.drop):
         return
-    members: dict[str, Any] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    members: dict[str, Any] = msgspec.json.decode(head.body, type=dict[str, msgspec.Raw])
     for name in sorted(target.accepts.drop):
         if name in members and bytes(members[name]) != b"null":
             raise BadRequest(

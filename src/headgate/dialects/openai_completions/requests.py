@@ -106,7 +106,7 @@ def edits(head: Head, target: Target) -> list[Edit]:
     if head.stream and target.accepts.stream_usage and not head.include_usage:
         made.append(Edit(name="stream_options", path=("stream_options", "include_usage"), value=b"true"))
     if target.accepts.drop:
-        chat.refuse_dropped(head.body, target)
+        chat.refuse_dropped(head, target)
     return made
 
 
