@@ -139,6 +139,8 @@ class Flow:
         self._filters = self._pipeline.filters(self.x)
         self._render: Render = answer.render(self.x, self._served, filtered=bool(self._filters))
         self._remember = Remember() if self._served.undo is not None else None
+        self._aside = self._served.undo is not None or self._joint is not None
+        """Events are not shown as they came."""
 
     async def next(self) -> bytes:
         """The next bytes for the client, b"" after the last. The first call raises what the client may see as an HTTP error."""
@@ -218,7 +220,7 @@ class Flow:
 
     def _show(self, frames: list[Frame], write: Sink) -> bool:
         """Whether more may come."""
-        out = self._feed(frames)
+        out = self._rendered(frames)
         if self._frames.progress.complete:
             self._withheld += out  # the answer is over: its last bytes wait for the record
             self._frames.limit(GRACE)
@@ -231,22 +233,20 @@ class Flow:
         self._shown = True
         return write(out)
 
-    def _feed(self, frames: list[Frame]) -> bytes:
-        render = self._render
-        if not render.needs_events:
-            for frame in frames:
-                render.frame(frame)
-            return render.take()
-        aside = self._served.undo is not None or self._joint is not None
+    def _rendered(self, frames: list[Frame]) -> bytes:
+        render, filters, remember = self._render, self._filters, self._remember
+        out: list[bytes] = []
         for frame in frames:
-            render.frame(frame)
-            events: Sequence[Event] = frame.events if not aside else self._rewritten(frame.events)
-            for filter_ in self._filters:
-                events = filter_.events(events)
-            if self._remember is not None:
-                self._remember.observe(events)
-            render.events(events)
-        return render.take()
+            events: Sequence[Event] = frame.events
+            if render.needs_events:
+                if self._aside:
+                    events = self._rewritten(events)
+                for filter_ in filters:
+                    events = filter_.events(events)
+                if remember is not None:
+                    remember.observe(events)
+            out.append(render.show(frame, events))
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def _rewritten(self, events: Sequence[Event]) -> Sequence[Event]:
         """The events of an answer that is not shown as it came."""
@@ -266,12 +266,13 @@ class Flow:
 
     def _end(self) -> bytes:
         """Everything has arrived: flush the stages, write the record, hand out the last bytes."""
+        held: list[Event] = []
         for index, filter_ in enumerate(self._filters):
             events = filter_.flush()
             for later in self._filters[index + 1 :]:
                 events = later.events(events)
-            self._render.events(events)
-        last = self._withheld + self._render.end()
+            held += events
+        last = self._withheld + self._render.end(held)
         self.x.losses = [*self.x.losses, *self._render.losses()]
         self.x.held_id, self.x.held_site = self._served.meter.started_id, self._served.prepared.target.site
         if self._remember is not None and self.x.identity is not None:

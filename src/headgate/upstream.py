@@ -21,7 +21,7 @@ from headgate import clock
 from headgate.dialects.base import Decoder, Dialect
 from headgate.dialects.form import Form, form_of
 from headgate.errors import UpstreamMalformed, UpstreamRefused, UpstreamTruncated
-from headgate.model.events import Decoded, Event, Frame, PartDelta, Path, Slot
+from headgate.model.events import Decoded, Event, Frame, PartDelta, Path, Slot, placed
 from headgate.net import Call, Headers, Open, Response, header
 
 WHOLE_LIMIT = 64 * 1024 * 1024
@@ -113,7 +113,15 @@ class Frames(Source):
                 self._ended = True
                 data = await read_whole(self.response, WHOLE_LIMIT)
                 decoded = self._decoded("", data, whole=True)
-                return [Frame(raw=data, data=data, span=(0, len(data)), events=decoded.events, repeats=decoded.repeats)]
+                return [
+                    Frame(
+                        raw=data,
+                        data=data,
+                        span=(0, len(data)),
+                        events=placed(decoded.events, decoded.repeats),
+                        repeats=decoded.repeats,
+                    )
+                ]
             data = await self.response.read()
             if data:
                 items = self._splitter.feed(data)
@@ -165,7 +173,7 @@ class Frames(Source):
             data=data,
             event=item.event,
             span=item.span,
-            events=decoded.events,
+            events=placed(decoded.events, decoded.repeats) if decoded.repeats else decoded.events,
             repeats=decoded.repeats,
             usage_only=decoded.usage_only,
         )

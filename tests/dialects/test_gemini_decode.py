@@ -26,6 +26,7 @@ from headgate.model.events import (
     Repeat,
     Started,
     UsageSeen,
+    placed,
 )
 from oracles import gemini as oracle
 
@@ -91,10 +92,9 @@ def test_guards_can_rewrite_every_answer() -> None:
         for data, frame in decoded(row):
             raw = b"data: " + data + b"\r\n\r\n" if streamed(row) and data else data
             span = (6, 6 + len(data)) if streamed(row) and data else (0, len(data))
-            told = Frame(raw=raw, data=data or None, span=span, events=frame.events, repeats=frame.repeats)
-            render.frame(told)
-            render.events([rewritten(event) for event in told.events])
-            body += render.take()
+            events = placed(frame.events, frame.repeats)
+            told = Frame(raw=raw, data=data or None, span=span, events=events, repeats=frame.repeats)
+            body += render.show(told, [rewritten(event) for event in told.events])
         read = (oracle.stream if streamed(row) else oracle.whole)(body)
         before = judged(row)
         for old, new in zip(before.choices, read.choices, strict=True):

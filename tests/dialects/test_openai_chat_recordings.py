@@ -19,7 +19,7 @@ from headgate.dialects.openai_chat.tables import FILENAMES
 from headgate.dialects.render import Patched
 from headgate.dialects.sse import Item, Parser
 from headgate.errors import BadRequest, UpstreamMalformed
-from headgate.model.events import Answer, Decoded, Event, Fold, Frame, PartDelta, Path
+from headgate.model.events import Answer, Decoded, Event, Fold, Frame, PartDelta, Path, placed
 from headgate.model.prompt import Media, Prompt, flat
 from oracles import ReadChoice, Reading
 from oracles import openai_chat as oracle
@@ -257,7 +257,7 @@ def frames_of(row: Recording) -> Iterator[Frame]:
             data=item.data,
             event=item.event,
             span=item.span,
-            events=found.events,
+            events=placed(found.events, found.repeats),
             repeats=found.repeats,
         )
 
@@ -270,13 +270,11 @@ def test_an_edit_lands_in_every_place_of_a_text() -> None:
         told: list[str] = []
         beside: list[str] = []
         for frame in frames_of(row):
-            render.frame(frame)
             changed = [loud(event) for event in frame.events]
             told += [old.text for old, new in zip(frame.events, changed, strict=True) if old != new]  # type: ignore[union-attr]
             beside += [event.text for event in changed if isinstance(event, PartDelta) and event.part < 0]
-            render.events(changed)
-            body += render.take()
-        body += render.end()
+            body += render.show(frame, changed)
+        body += render.end(())
         want = expected(row)
         if want.error or row.id in PECULIAR:
             continue

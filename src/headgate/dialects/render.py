@@ -7,14 +7,15 @@ Encoded    crossing, streamed: the client dialect's Encoder.
 Folded     crossing, whole (also a stream told to a client that wants one document).
 Unshown    nothing: of an answer whose frames others render.
 
-`frame` announces a frame before its events are fed; `events` takes what the guards let through; `take` gives bytes that may go
-now; `end` the rest. A usage frame that only the gateway asked for is not shown.
+`show` takes a frame and what the guards let through when its events had been fed to them (its own events, of earlier frames, or none
+yet), and gives the bytes that may go now; `end` takes what they held to the last, and gives the rest. A usage frame that only the
+gateway asked for is not shown.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 
 from headgate.dialects.base import Ask, Dialect, Edit, Encoder
 from headgate.dialects.splice import apply, places
-from headgate.model.events import Event, Finished, Fold, Frame, PartDelta, PartStarted, Path, Repeat, Slot, Started
+from headgate.model.events import Event, Finished, Fold, Frame, PartDelta, PartStarted, Path, Repeat, Started
 from headgate.model.prompt import Loss
 
 
@@ -34,13 +35,9 @@ class Render(Protocol):
         """The JSON of the frame shown last (for an error frame that must follow it)."""
         ...
 
-    def frame(self, frame: Frame) -> None: ...
+    def show(self, frame: Frame, events: Sequence[Event]) -> bytes: ...
 
-    def events(self, events: Iterable[Event]) -> None: ...
-
-    def take(self) -> bytes: ...
-
-    def end(self) -> bytes: ...
+    def end(self, events: Sequence[Event]) -> bytes: ...
 
     def losses(self) -> list[Loss]: ...
 
@@ -50,27 +47,17 @@ class Verbatim:
 
     def __init__(self, hide_usage: bool) -> None:
         self._hide = hide_usage
-        self._out: list[bytes] = []
         self.last = b""
 
-    def frame(self, frame: Frame) -> None:
+    def show(self, frame: Frame, events: Sequence[Event]) -> bytes:
         if frame.usage_only and self._hide:
-            return
-        self._out.append(frame.raw)
+            return b""
         if frame.data is not None:
             self.last = frame.data
+        return frame.raw
 
-    def events(self, events: Iterable[Event]) -> None:
-        return None
-
-    def take(self) -> bytes:
-        out = self._out
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        return data
-
-    def end(self) -> bytes:
-        return self.take()
+    def end(self, events: Sequence[Event]) -> bytes:
+        return b""
 
     def losses(self) -> list[Loss]:
         return []
@@ -93,28 +80,29 @@ class Patched:
 
     def __init__(self, hide_usage: bool) -> None:
         self._hide = hide_usage
-        self._frame: Frame | None = None
-        """Announced last; nothing has come back yet."""
-        self._out: list[bytes] = []
         self._queue: deque[_Waiting] = deque()
         self._shown: dict[tuple[int, int], list[str]] = {}
         self._edited: set[tuple[int, int]] = set()
         self.last = b""
 
-    def frame(self, frame: Frame) -> None:
-        if self._frame is not None:
-            self._wait(self._frame)
-        if frame.repeats and any(repeat.kind == "json" for repeat in frame.repeats):
-            frame.events = tuple(_placed(event, frame.repeats) for event in frame.events)
-        self._frame = frame
+    def show(self, frame: Frame, events: Sequence[Event]) -> bytes:
+        if events is frame.events and not (self._queue or self._edited or frame.usage_only):
+            # all came back at once, as they were, and nothing waits before it
+            for event in events:
+                if type(event) is PartDelta and event.part >= 0 and event.slot is not None:
+                    self._shown.setdefault((event.choice, event.part), []).append(event.text)
+            if frame.data is not None:
+                self.last = frame.data
+            return frame.raw
+        job = _Waiting(frame)
+        for event in frame.events:
+            if type(event) is PartDelta and event.slot is not None:
+                event.slot.home = (job, event.text)
+                job.waiting += 1
+        self._queue.append(job)
+        return self.end(events)
 
-    def events(self, events: Iterable[Event]) -> None:
-        frame = self._frame
-        if frame is not None:
-            if events is frame.events and not (self._queue or self._edited or frame.usage_only):
-                self._passed(frame)
-                return
-            self._wait(frame)
+    def end(self, events: Sequence[Event]) -> bytes:
         for event in events:
             if type(event) is not PartDelta or event.slot is None:
                 continue
@@ -126,25 +114,7 @@ class Patched:
                 self._shown.setdefault((event.choice, event.part), []).append(text)
             if text is not original and text != original:
                 self._edit(job, event, slot.path)
-
-    def _passed(self, frame: Frame) -> None:
-        """All of its events came back at once, as they were, and nothing waits before it: it goes as it came."""
-        self._frame = None
-        for event in frame.events:
-            if type(event) is PartDelta and event.part >= 0 and event.slot is not None:
-                self._shown.setdefault((event.choice, event.part), []).append(event.text)
-        self._out.append(frame.raw)
-        if frame.data is not None:
-            self.last = frame.data
-
-    def _wait(self, frame: Frame) -> None:
-        self._frame = None
-        job = _Waiting(frame)
-        for event in frame.events:
-            if type(event) is PartDelta and event.slot is not None:
-                event.slot.home = (job, event.text)
-                job.waiting += 1
-        self._queue.append(job)
+        return self._ready()
 
     def _edit(self, job: _Waiting, event: PartDelta, path: Path) -> None:
         key = (event.choice, event.part)
@@ -154,10 +124,10 @@ class Patched:
         job.parts.add(key)
         self._edited.add(key)
 
-    def take(self) -> bytes:
-        if self._frame is not None:
-            self._wait(self._frame)
-        out, queue = self._out, self._queue
+    def _ready(self) -> bytes:
+        """Those of the frames that wait whose texts are decided."""
+        out: list[bytes] = []
+        queue = self._queue
         while queue and queue[0].waiting == 0:
             job = queue.popleft()
             frame = job.frame
@@ -166,9 +136,7 @@ class Patched:
             out.append(self._patched(job) if self._edited else frame.raw)
             if frame.data is not None:
                 self.last = frame.data
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        return data
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def _patched(self, job: _Waiting) -> bytes:
         frame = job.frame
@@ -200,20 +168,8 @@ class Patched:
             return text.encode("utf-8", "surrogatepass") or b"{}"
         return msgspec.json.encode(text)
 
-    def end(self) -> bytes:
-        return self.take()
-
     def losses(self) -> list[Loss]:
         return []
-
-
-def _placed(event: Event, repeats: tuple[Repeat, ...]) -> Event:
-    """Arguments that arrived as an object have no text in the frame: their place is that of the object."""
-    if isinstance(event, PartDelta) and event.slot is None and event.text:
-        for repeat in repeats:
-            if repeat.kind == "json" and (repeat.choice, repeat.part) == (event.choice, event.part):
-                return replace(event, slot=Slot(path=repeat.path))
-    return event
 
 
 class Encoded:
@@ -221,19 +177,12 @@ class Encoded:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._out: list[bytes] = []
         self._shown = b""
 
-    def frame(self, frame: Frame) -> None:
-        return None
-
-    def events(self, events: Iterable[Event]) -> None:
-        self._out.append(self._encoder.feed(events))
-
-    def take(self) -> bytes:
-        data = b"".join(self._out)
-        self._out.clear()
-        self._shown = data or self._shown
+    def show(self, frame: Frame, events: Sequence[Event]) -> bytes:
+        data = self._encoder.feed(events)
+        if data:
+            self._shown = data
         return data
 
     @property
@@ -243,8 +192,8 @@ class Encoded:
         at = shown.rfind(b"data: ")
         return shown[at + 6 :] if at >= 0 else shown.lstrip(b"[,\r\n ")
 
-    def end(self) -> bytes:
-        return self.take() + self._encoder.end()
+    def end(self, events: Sequence[Event]) -> bytes:
+        return self._encoder.feed(events) + self._encoder.end()
 
     def losses(self) -> list[Loss]:
         return self._encoder.losses
@@ -260,17 +209,14 @@ class Folded:
         self._losses: list[Loss] = []
         self.last = b""
 
-    def frame(self, frame: Frame) -> None:
-        return None
-
-    def events(self, events: Iterable[Event]) -> None:
+    def show(self, frame: Frame, events: Sequence[Event]) -> bytes:
         for event in events:
             self._fold.feed(event)
-
-    def take(self) -> bytes:
         return b""
 
-    def end(self) -> bytes:
+    def end(self, events: Sequence[Event]) -> bytes:
+        for event in events:
+            self._fold.feed(event)
         json, self._losses = self._dialect.answer(self._fold.close(), self._ask)
         return msgspec.json.encode(json)
 
@@ -282,16 +228,10 @@ class Unshown:
     needs_events = False
     last = b""
 
-    def frame(self, frame: Frame) -> None:
-        return None
-
-    def events(self, events: Iterable[Event]) -> None:
-        return None
-
-    def take(self) -> bytes:
+    def show(self, frame: Frame, events: Sequence[Event]) -> bytes:
         return b""
 
-    def end(self) -> bytes:
+    def end(self, events: Sequence[Event]) -> bytes:
         return b""
 
     def losses(self) -> list[Loss]:
@@ -310,23 +250,22 @@ class Aliased:
         self._alias = alias
         self._value = msgspec.json.encode(alias)
         self.needs_events = inner.needs_events
-        self.events, self.take, self.end, self.losses = inner.events, inner.take, inner.end, inner.losses
+        self.end, self.losses = inner.end, inner.losses
 
     @property
     def last(self) -> bytes:
         return self._inner.last
 
-    def frame(self, frame: Frame) -> None:
-        frame.events = tuple(
-            replace(event, model=self._alias) if isinstance(event, Started) else event for event in frame.events
-        )
+    def show(self, frame: Frame, events: Sequence[Event]) -> bytes:
+        if any(type(event) is Started for event in events):
+            events = [replace(event, model=self._alias) if isinstance(event, Started) else event for event in events]
         if frame.data is not None and frame.span is not None and frame.data[:1] == b"{":
             named = [Edit(name="model", path=path, value=self._value) for path in places(frame.data, _MODEL)]
             frame.data = apply(frame.data, named)
             begin, end = frame.span
             frame.raw = frame.raw[:begin] + frame.data + frame.raw[end:]
             frame.span = (begin, begin + len(frame.data))
-        self._inner.frame(frame)
+        return self._inner.show(frame, events)
 
 
 def has_content(events: Iterable[Event]) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .prompt import Citation, Extras
 from .usage import Usage
@@ -133,6 +134,19 @@ class Decoded(Struct, frozen=True, kw_only=True):
     alike: bool = False
     """One delta, whose slot holds its whole text. A document that differs in that text alone means the same but for it; the decoder
     is as it was before, and would be so then."""
+
+
+def placed(events: tuple[Event, ...], repeats: tuple[Repeat, ...]) -> tuple[Event, ...]:
+    """Arguments that arrived as an object have no text in the frame: their place is that of the object."""
+    paths = {(repeat.choice, repeat.part): repeat.path for repeat in repeats if repeat.kind == "json"}
+    return events if not paths else tuple(_placed(event, paths) for event in events)
+
+
+def _placed(event: Event, paths: dict[tuple[int, int], Path]) -> Event:
+    if isinstance(event, PartDelta) and event.slot is None and event.text:
+        path = paths.get((event.choice, event.part))
+        return event if path is None else replace(event, slot=Slot(path=path))
+    return event
 
 
 class Frame(Struct, kw_only=True):
