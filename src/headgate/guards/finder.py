@@ -101,13 +101,9 @@ class Finder:
         alone = [leaf for leaf in leaves if not (engine.linear or leaf.cut is None)]
         self._roots: list[_Branch | Leaf] = [*([_branch(engine, together)] if together else []), *alone]
         self._beginnings = _beginnings(engine, leaves)
-        self._matches_or_begins = _matches_or_begins(engine, leaves)
-
-    def quiet(self, hay: Haystack, start: int) -> bool:
-        """Whether it is sure, after one search, that from `start` on nothing is found and nothing begins that text not yet seen
-        decides: the answer for nearly all pieces of nearly all texts."""
-        expression = self._matches_or_begins
-        return expression is not None and expression.first(hay, start, size := len(hay))[0] == size
+        self.quiet = _quiet(engine, leaves)
+        """Matches where a guard does, or may once more text has come; else at the end. So one search tells of nearly all pieces of
+        nearly all texts that they are decided, and nothing is found."""
 
     def live(self, hay: Haystack, start: int) -> int:
         """The first place at or after `start` where a match may begin that text not yet seen decides; the end if there
@@ -221,8 +217,8 @@ def _together(engine: Engine, leaves: Sequence[Leaf], held: int | None) -> list[
     return [_Beginnings(expression, held)]
 
 
-def _matches_or_begins(engine: Engine, leaves: Sequence[Leaf]) -> Expression | None:
-    """Finds a match, or what may become one, and else the empty text at the end: the last is a beginning of all."""
+def _quiet(engine: Engine, leaves: Sequence[Leaf]) -> Expression | None:
+    """(The empty text is a beginning of all.)"""
     if not engine.linear:
         return None
     trees = tuple(leaf.tree for leaf in leaves)

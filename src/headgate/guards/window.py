@@ -27,10 +27,11 @@ class _Scanner:
     """A Finder along a growing text. Offsets count units from the begin of the text. Keeps what is not decided and one
     unit before it, which is all the context that an expression looks at."""
 
-    __slots__ = ("_base", "_finder", "_resume", "_tail", "decided")
+    __slots__ = ("_base", "_finder", "_quiet", "_resume", "_tail", "decided")
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
+        self._quiet = finder.quiet
         self.restart()
 
     def restart(self) -> None:
@@ -47,7 +48,8 @@ class _Scanner:
         base = self._base
         tail = self._tail + hay if self._tail else hay
         start = self.decided - base
-        if not last and self._finder.quiet(tail, start):
+        quiet = self._quiet
+        if not last and quiet is not None and quiet.first(tail, start, len(tail))[0] == len(tail):
             self.decided = base + len(tail)
             self._base, self._tail = self.decided - 1, tail[-1:]
             return []

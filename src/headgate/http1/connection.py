@@ -90,17 +90,26 @@ class Connection(asyncio.Protocol):
         if self.idle_since:
             self.abort()  # bytes nobody asked for: the next request must not read them as its answer
             return
-        if self._between and (chunk := alone(data)):
-            self.on_body(chunk)
-        else:
+        waiter, sink = self._waiter, self._sink
+        waited = waiter is not None and not waiter.done()
+        if not (self._between and (chunk := alone(data))):
             self._parse(data)
-        waiter = self._waiter
-        if waiter is None or waiter.done():
+        elif waited and sink is not None and self._inflate is None:  # a reader who waits has taken what came before
+            try:
+                if sink(chunk):
+                    self._heard = self._now()
+                    return
+                self._sink = None
+            except Exception as error:  # noqa: BLE001 - the reader's own, raised to it
+                self._error = error
+            self._wake()
             return
-        if self._sink is not None and self._deliver() and not self._done and self._error is None:
+        else:
+            self.on_body(chunk)
+        if waited and self._sink is not None and self._deliver() and not self._done and self._error is None:
             self._heard = self._now()
         else:
-            waiter.set_result(None)
+            self._wake()
 
     def _parse(self, data: bytes) -> None:
         self.got_bytes = True

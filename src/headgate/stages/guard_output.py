@@ -48,7 +48,7 @@ class _Guarding(Filter):
     def event(self, event: Event) -> Sequence[Event]:
         if self._stopping is not None:
             self._stop(self._stopping)
-        if isinstance(event, PartDelta):
+        if type(event) is PartDelta:
             if not event.text or event.kind in ("media", "native"):
                 return self._in_order(event)
             return self._delta(event)
