@@ -53,6 +53,8 @@ class Head(Struct, kw_only=True):
     body: bytes = b""
     """The bytes it was read from, for edits that only some targets need."""
     bulk: Bulk | None = None
+    prose: bool = False
+    """Its texts are the greater part of it: no part of a message is known to be of another kind."""
 
     @property
     def rim(self) -> bytes:

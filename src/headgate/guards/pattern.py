@@ -32,6 +32,7 @@ from .base import Finding, Guard, Place, Span
 from .finder import NOWHERE, Engine, Expression, Finder, Found, Haystack, Leaf
 from .reach import asserts, least, paths, reach, size
 from .syntax import Alt, Assert, Node, Repeat, Seq, parse
+from .unread import unread
 from .written import RE2_WORDS, RE_WORDS, written
 
 try:
@@ -281,6 +282,14 @@ class Patterns:
         """The guards of one place; None: nothing to do there."""
         return self._places[place]
 
+    def unread(self, *places: Place) -> Expression | None:
+        """Where it finds nothing in the bytes of a JSON document, no guard of these places finds anything in its texts; None: they
+        are to be read."""
+        trees = tuple(
+            unread(leaf.tree) for leaf in self._leaves if not self.guards[leaf.index].places.isdisjoint(places)
+        )
+        return self.engine.joint(Alt(trees)) if trees and self.engine.linear else None
+
     def find(self, text: str, start: int = 0) -> list[Span]:
         """Every guard's spans in the order of their begins (ties: config order), as if each guard were alone."""
         if self._finder is None:
@@ -325,7 +334,8 @@ class Patterns:
             return True
         if not self.local:
             return all(self._finder.none(self.engine.encode(text)) for text in texts)
-        return self._finder.none(self.engine.encode("\0".join(texts)))
+        encode = self.engine.encode
+        return self._finder.none(encode("\0").join(map(encode, texts)))
 
     def redacted(self, text: str, counts: dict[int, int]) -> str:
         """Like `redact`; what was found is added to `counts`, by guard."""

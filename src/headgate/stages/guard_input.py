@@ -1,5 +1,7 @@
 """Pattern guards on what the client sends: every text slot of the request, tool arguments as decoded strings.
 
+Nearly all requests hold nothing, which one search of their bytes tells: only where it finds something are they parsed, and each slot
+looked at. (Requests with media are parsed at once: their texts are the smaller part.)
 A redaction is a named edit ("guard:NAME") at the slot's place: the rest of the body stays as it is. A block is a refusal that names
 the guard, never the text.
 """
@@ -27,9 +29,14 @@ class GuardInput(Stage):
     def __init__(self, patterns: Patterns) -> None:
         self._texts = patterns.for_place("request")
         self._arguments = patterns.for_place("tool_arguments")
+        self._unread = patterns.unread("request", "tool_arguments")
 
     async def start(self, x: Exchange) -> None:
         if self._texts is None and self._arguments is None:
+            return
+        body = x.body
+        if x.head is not None and x.head.prose and self._unread and self._unread.first(body, 0, len(body))[0] < 0:
+            x.trail.note(self.name, "clean")
             return
         json = x.request_json()
         slots = list(x.dialect.slots(json))

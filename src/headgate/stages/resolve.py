@@ -18,6 +18,7 @@ from functools import partial
 import structlog
 from msgspec.structs import replace
 
+from headgate.dialects.base import Head
 from headgate.errors import BadRequest, Forbidden, Internal, NotFound
 from headgate.model.exchange import Exchange
 from headgate.model.identity import Identity
@@ -96,13 +97,13 @@ def _filled(route: Route, name: str, rest: str) -> Route:
     return replace(route, alias=name, targets=targets)
 
 
-def _check_text(x: Exchange) -> None:
+def _check_text(x: Exchange, head: Head) -> None:
     """Decoders skip what they do not look at; the upstream must not be the first to see that a body is no UTF-8. Who parses it whole
-    looks at all of it, and guards and crossings need that anyway (of a prompt of 400 kB, 0.4 ms less than a decoding beside it)."""
+    looks at all of it, and where not all is prose guards need that anyway (of 400 kB, 0.4 ms; a decoding beside it takes 0.2)."""
     if x.body.isascii():
         return
     try:
-        x.request_json()
+        x.body.decode() if head.prose else x.request_json()
     except (BadRequest, UnicodeDecodeError):
         try:
             x.body.decode()
@@ -122,8 +123,8 @@ class Resolve(Stage):
     async def start(self, x: Exchange) -> None:
         request = x.request
         x.body = await request.read_body()
-        _check_text(x)
         head = x.dialect.head(x.body)
+        _check_text(x, head)
         if request.model:
             head.model = request.model
         if request.stream is not None:

@@ -66,6 +66,7 @@ class _File(Struct):
 
 
 class _Block(Struct):
+    type: str = ""
     file: _File | None = None
 
 
@@ -96,7 +97,7 @@ def wrong(error: Exception) -> BadRequest:
 def head(body: bytes) -> Head:
     try:
         read = _head(body)
-        objects = tuple(_files(read.messages))
+        files, prose = _parts(read.messages)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise wrong(error) from error
     stream = bool(read.stream)
@@ -109,10 +110,11 @@ def head(body: bytes) -> Head:
         n=countable(read.n),
         include_usage=not stream or (options is not None and bool(options.include_usage)),
         tools=_some(read.tools) or _some(read.functions),
-        objects=objects,
+        objects=tuple(files),
         stores=bool(read.store),
         body=body,
         bulk=bulk(body, "messages", read.messages),
+        prose=prose,
     )
 
 
@@ -130,19 +132,26 @@ def _some(raw: msgspec.Raw | UnsetType) -> bool:
     return raw is not UNSET and bytes(raw) not in _NOTHING and bytes(raw).strip(b"[] \t\r\n") != b""
 
 
-def _files(messages: msgspec.Raw) -> Iterator[str]:
-    """Ids of uploaded files that content parts refer to. Content of another shape holds no file part: the upstream judges it."""
+def _parts(messages: msgspec.Raw) -> tuple[list[str], bool]:
+    """Ids of uploaded files that content parts refer to, and whether all parts are texts. Content of another shape holds no file
+    part: the upstream judges it."""
     try:
         held = _holdings(messages)
     except msgspec.ValidationError:
-        return
+        return [], False
+    files: list[str] = []
+    prose = True
     for message in held:
-        if memoryview(message.content)[0] == _ARRAY:
-            try:
-                blocks = _blocks(message.content)
-            except msgspec.ValidationError:
-                continue
-            yield from (block.file.file_id for block in blocks if block.file is not None and block.file.file_id)
+        if memoryview(message.content)[0] != _ARRAY:
+            continue
+        try:
+            for block in _blocks(message.content):
+                prose = prose and block.type == "text"
+                if block.file is not None and block.file.file_id:
+                    files.append(block.file.file_id)
+        except msgspec.ValidationError:
+            prose = False
+    return files, prose
 
 
 def edits(head: Head, target: Target) -> list[Edit]:
