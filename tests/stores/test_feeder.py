@@ -157,6 +157,32 @@ def test_lag_grows_while_there_is_no_process(make: Make, tmp_path: Path, monkeyp
     assert 0 < first < spool.state().lag
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="the system has no class for what may wait")
+def test_it_runs_aside_and_one_that_is_late_is_replaced_for_a_while(
+    make: Make, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that gets no processor (here it is stopped) says nothing; another takes its place, which competes for it, and feeds what
+    waited. Later one that runs aside is back, and nobody is told of a fault."""
+    monkeypatch.setattr(feeder_module, "LATE", 2.0)
+    monkeypatch.setattr(feeder_module, "AWHILE", 0.5)
+    with capture_logs() as logs:
+        spool = make()
+        first = pid(spool)
+        assert os.sched_getscheduler(first) == os.SCHED_IDLE
+        os.kill(first, signal.SIGSTOP)
+        spool.append(whole(1))
+        until(lambda: stores.ledger.request("r1"))
+        second = pid(spool)
+        assert second != first and not alive(first)
+        assert os.sched_getscheduler(second) == os.SCHED_OTHER
+        until(lambda: pid(spool) != second)
+        assert os.sched_getscheduler(pid(spool)) == os.SCHED_IDLE
+        spool.append(whole(2))
+        until(lambda: stores.ledger.request("r2"))
+    assert [log["log_level"] for log in logs] == ["warning"]
+
+
 DEAD = """
 import os, sys
 from pathlib import Path

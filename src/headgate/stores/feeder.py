@@ -9,6 +9,9 @@ Rules of this file:
   Only the last is answered, by one line on its standard input.
 - It ends when its standard input does, so it never outlives the gateway; signals of a terminal or a service manager, which
   reach all processes of a gateway, do not end it before.
+- It runs aside: when nobody else wants the processor (SCHED_IDLE, where there is that: sched(7)). Beside one client its rounds had
+  held up every hundredth request; added p99 is 0.8 ms in place of 2.0. On a machine without an idle moment that would starve it, and
+  nothing but privilege takes it back: where it is late, one that competes takes its place for a while.
 - It imports what it needs and no more: 16 MB.
 """
 
@@ -22,6 +25,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -39,6 +44,11 @@ EVERY = 0.25
 """Seconds between rounds: a record is in the ledger within so long, and what a round costs is paid so often."""
 AGAIN = 1.0
 """Seconds until another process begins for one that ended."""
+BEAT = 1.0
+"""Seconds after which it reports although nothing has changed: silence then says that it does not run."""
+LATE, AWHILE = 2.0, 300.0
+"""Seconds of lag that are too much for one that runs aside, and for how long one that competes takes its place."""
+ASIDE = "aside"
 
 
 class Report(Struct, frozen=True, tag="report"):
@@ -83,6 +93,7 @@ class Feeder:
         self._report = Report()
         self._heard = clock.mono()
         self._absent = True
+        self._competes_until = 0.0
         self._child: Child | None = None
         self._lock = threading.Lock()
         """Guards the child's standard input: it is answered on, and closed."""
@@ -98,25 +109,42 @@ class Feeder:
                 self._serve()
             except Exception as error:  # noqa: BLE001 - a thread that dies would let the spool fill unseen
                 log.error("the feed cannot be served", error=repr(error))
+                self._stop.wait(AGAIN)
             self._absent = True
-            if not self._stop.is_set():
-                log.error("the feed's process ended: records wait in the spool until the next one")
-            self._stop.wait(AGAIN)
 
     def _serve(self) -> None:
         """One process, from its beginning to its end."""
+        aside = clock.mono() >= self._competes_until
+        command = [*self._command, ASIDE] if aside else self._command
         with self._lock:
             if self._stop.is_set():
                 return
             pipe = subprocess.PIPE
-            self._child = child = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, bufsize=0)  # noqa: S603
+            self._child = child = subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)  # noqa: S603
+        replaced = False
         try:
-            with io.BufferedReader(cast("io.RawIOBase", child.stdout)) as lines:
-                for line in lines:
-                    self._heard_of(child, _message(line))
+            with cast("io.RawIOBase", child.stdout) as output:
+                for line in _lines(output, BEAT):
+                    if line:
+                        self._heard_of(child, _message(line))
+                    if replaced := self._is_to_be_replaced(aside):
+                        break
         finally:
             self._end_input(child)
+            if replaced and aside:
+                child.kill()  # it might take long to hear of its end
             child.wait()
+        if not replaced and not self._stop.is_set():
+            log.error("the feed's process ended: records wait in the spool until the next one")
+            self._stop.wait(AGAIN)
+
+    def _is_to_be_replaced(self, aside: bool) -> bool:
+        now = clock.mono()
+        if aside and self.lag() > LATE:
+            log.warning("the feed has no idle moment: it competes for the processor from now on", seconds=AWHILE)
+            self._competes_until = now + AWHILE
+            return True
+        return not aside and now >= self._competes_until and not self.unfed
 
     def _heard_of(self, child: Child, message: Report | Told | Question) -> None:
         match message:
@@ -150,7 +178,7 @@ class Feeder:
     def lag(self) -> float:
         """Seconds since the ledger had everything, or since anybody knew."""
         silent = clock.mono() - self._heard
-        return self._report.lag + silent if self._report.unfed or self._absent else 0.0
+        return self._report.lag + silent if self._report.unfed or self._absent or silent > 2 * BEAT else 0.0
 
     def close(self) -> None:
         """The process ends after the round that it is in; what is left then is for the caller's own last round."""
@@ -167,6 +195,20 @@ class Feeder:
             self._thread.join()
 
 
+def _lines(output: io.RawIOBase, every: float) -> Iterator[bytes]:
+    """The lines of a pipe as they come, until its end; b"" where none has come for so many seconds."""
+    begun = b""
+    while True:
+        if not select.select([output], [], [], every)[0]:
+            yield b""
+            continue
+        data = output.read(io.DEFAULT_BUFFER_SIZE)
+        if not data:
+            return
+        *whole, begun = (begun + data).split(b"\n")
+        yield from whole
+
+
 # ------------------------------------------------------------------ there
 
 
@@ -176,6 +218,7 @@ class _Link:
     def __init__(self) -> None:
         self.feed: Feed | None = None
         self._last: Report | None = None
+        self._said = 0.0
 
     def tell(self, level: str, event: str, fields: dict[str, Any]) -> None:
         self._say(Told(level, event, fields))
@@ -193,8 +236,9 @@ class _Link:
         feed = self.feed
         assert feed is not None
         report = Report(feed.unfed, feed.lag(), feed.damaged, feed.rejected)
-        if report != self._last:
-            self._last = report
+        now = clock.mono()
+        if report != self._last or now - self._said >= BEAT:
+            self._last, self._said = report, now
             self._say(report)
         return bool(select.select([sys.stdin], [], [], seconds)[0])
 
@@ -206,7 +250,10 @@ class _Link:
             raise SystemExit from None
 
 
-def main(folder: str, database: str) -> None:
+def main(folder: str, database: str, manner: str = "") -> None:
+    if manner == ASIDE and hasattr(os, "SCHED_IDLE"):
+        with suppress(PermissionError):  # a sandbox may forbid it: then it competes
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     from .sqlite.ledger import SqliteLedger  # the gateway has it already
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
