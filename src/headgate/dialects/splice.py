@@ -30,6 +30,8 @@ _COMMA = re.compile(rb"\s*+,")
 _COLON_SIGN = re.compile(rb"\s*+:\s*+")
 _LONG = 2048
 """Bytes of a text below which it costs more to look for its bulk than to search all of it."""
+_PIECE = 32_768
+"""Bytes that are compared at a time: memory for the whole would come fresh from the system, which costs more than the comparison."""
 _OBJECT, _ARRAY, _ENDS, _COMMA_SIGN, _COLON = 0x7B, 0x5B, b"}]", 0x2C, 0x3A
 
 
@@ -140,10 +142,12 @@ def bulk(text: bytes, key: str, value: msgspec.Raw) -> Bulk | None:
     trust: what follows the first such key are its very bytes, and a JSON array or object ends where it ends."""
     at = text.find(b'"%s"' % key.encode()) if len(text) >= _LONG else -1
     colon = _COLON_SIGN.match(text, at + len(key) + 2) if at >= 0 else None
-    given = bytes(value)
-    if colon is None or given[:1] not in (b"[", b"{") or not text.startswith(given, colon.end()):
+    if colon is None or text[colon.end()] not in (_ARRAY, _OBJECT):
         return None
-    return Bulk(key, colon.end(), colon.end() + len(given))
+    begin, given = colon.end(), memoryview(value)
+    if not all(text.startswith(bytes(given[at : at + _PIECE]), begin + at) for at in range(0, len(given), _PIECE)):
+        return None
+    return Bulk(key, begin, begin + len(given))
 
 
 def apply(text: bytes, edits: Sequence[Edit], bulk: Bulk | None = None) -> bytes:

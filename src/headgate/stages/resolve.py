@@ -11,6 +11,7 @@ models on the way, the key and its tenant say of regions holds together: targets
 from __future__ import annotations
 
 import asyncio
+from codecs import utf_8_decode
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -28,6 +29,8 @@ from headgate.stages.base import Stage
 from headgate.stores.base import Objects
 
 LONGEST = 256
+_PIECE = 32_768
+"""Bytes that are decoded at a time: memory for the whole would come fresh from the system, which costs more than to decode it."""
 ANYWHERE: frozenset[str] = frozenset()
 
 _log = structlog.get_logger("headgate.resolve")
@@ -99,16 +102,24 @@ def _filled(route: Route, name: str, rest: str) -> Route:
 
 def _check_text(x: Exchange, head: Head) -> None:
     """Decoders skip what they do not look at; the upstream must not be the first to see that a body is no UTF-8. Who parses it whole
-    looks at all of it, and where not all is prose guards need that anyway (of 400 kB, 0.4 ms; a decoding beside it takes 0.2)."""
-    if x.body.isascii():
+    looks at all of it, and where not all is prose guards need that anyway (of 400 kB, 0.4 ms; a decoding beside it takes 0.2). Raises
+    BadRequest."""
+    if x.body.isascii() or (not head.prose and _parses(x)):
         return
+    at, body, size = 0, memoryview(x.body), len(x.body)
     try:
-        x.body.decode() if head.prose else x.request_json()
+        while at < size:
+            at += utf_8_decode(body[at : at + _PIECE], "strict", at + _PIECE >= size)[1]
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the body is not valid UTF-8 at byte {at + error.start}") from error
+
+
+def _parses(x: Exchange) -> bool:
+    try:
+        x.request_json()
     except (BadRequest, UnicodeDecodeError):
-        try:
-            x.body.decode()
-        except UnicodeDecodeError as error:
-            raise BadRequest(f"the body is not valid UTF-8 at byte {error.start}") from error
+        return False
+    return True
 
 
 class Resolve(Stage):
