@@ -90,7 +90,7 @@ class Prepare:
                 code="state_not_supported",
                 param="previous_response_id",
             )
-        if not way.same or carrier.MAGIC in x.body:
+        if not way.same or (not head.prose and carrier.MAGIC in x.body):
             return self._cross(x, target, way)
         edits = way.dialect.edits(head, way.goal)
         if x.request.model:  # named in the path: whether the body names one too, nobody has read

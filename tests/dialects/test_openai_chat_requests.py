@@ -596,6 +596,23 @@ def test_a_file_is_told_of_however_it_is_spelled_and_whatever_stands_beside_it()
     assert head.objects == ("file-1", "file-2")
 
 
+def test_texts_and_calls_alone_are_prose() -> None:
+    """Only they go up without a look for what we gave the client to carry, and are searched before they are parsed."""
+    carried = {"role": "assistant", "reasoning_details": [{"type": "reasoning.encrypted", "data": carrier.wrap({})}]}
+    image = {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]}
+    text = {"role": "user", "content": [{"type": "text", "text": "a"}]}
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"arguments": "{}"}}]}
+    for messages, prose in (
+        ([text, call, {"role": "tool", "content": "a"}], True),
+        ([text, image], False),
+        ([carried, text], False),
+        ([{"content": ["a"]}], False),
+        ("a", False),
+    ):
+        head = DIALECT.head(json.dumps({"model": "m", "messages": messages}).encode())
+        assert head.prose is prose, messages
+
+
 def test_an_edit_beside_long_messages_is_made_there() -> None:
     """A key within a message is none of the request's."""
     messages = [{"role": "user", "content": "x" * 3000, "model": "inside", "max_tokens": 1}]

@@ -54,7 +54,7 @@ class Head(Struct, kw_only=True):
     """The bytes it was read from, for edits that only some targets need."""
     bulk: Bulk | None = None
     prose: bool = False
-    """Its texts are the greater part of it: no part of a message is known to be of another kind."""
+    """Its messages hold texts and calls alone: no media, and nothing opaque (so no carrier either)."""
 
     @property
     def rim(self) -> bytes:

@@ -72,6 +72,7 @@ class _Block(Struct):
 
 class _Holding(Struct):
     content: msgspec.Raw = _NULL
+    reasoning_details: msgspec.Raw | UnsetType = UNSET
 
 
 _head = msgspec.json.Decoder(_Head).decode
@@ -133,8 +134,8 @@ def _some(raw: msgspec.Raw | UnsetType) -> bool:
 
 
 def _parts(messages: msgspec.Raw) -> tuple[list[str], bool]:
-    """Ids of uploaded files that content parts refer to, and whether all parts are texts. Content of another shape holds no file
-    part: the upstream judges it."""
+    """Ids of uploaded files that content parts refer to, and whether there are texts alone (`Head.prose`). Content of another shape
+    holds no file part: the upstream judges it."""
     try:
         held = _holdings(messages)
     except msgspec.ValidationError:
@@ -142,6 +143,7 @@ def _parts(messages: msgspec.Raw) -> tuple[list[str], bool]:
     files: list[str] = []
     prose = True
     for message in held:
+        prose = prose and message.reasoning_details is UNSET
         if memoryview(message.content)[0] != _ARRAY:
             continue
         try:
