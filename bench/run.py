@@ -43,7 +43,7 @@ from upstream import fixed_answers, nginx_config
 
 RESULTS = Path(__file__).with_name("results.json")
 PAUSE = 0.016
-"""Seconds between the chunks of one stream: 64 streams make 4,000 chunks a second, out of step."""
+"""Seconds between the chunks of one stream: 64 streams make 4,000 chunks a second, out of step, and busy ones 16,000."""
 KB = 1_000
 
 
@@ -90,7 +90,7 @@ class Bench:
             for name in answers:
                 self.sites[name] = Site(f"http://127.0.0.1:{fixed[0]}/{name}")
                 self.sites[f"{name}_tls"] = Site(f"https://127.0.0.1:{fixed[1]}/{name}", self.ca)
-            for name in ("chunks1", f"chunks{CHUNKS}", "silent"):
+            for name in ("chunks1", f"chunks{CHUNKS}", "busy1", f"busy{CHUNKS}", "silent"):
                 self.sites[name] = Site(f"http://127.0.0.1:{streams[0]}/{name}", streams=True)
             self.sites["silent_tls"] = Site(f"https://127.0.0.1:{streams[1]}/silent", self.ca, streams=True)
             yield
@@ -185,10 +185,16 @@ class Bench:
         def request(running: Running, site: str) -> bytes:
             return running.system.request(site, bodies.chat_request(f"{site}/m", KB, stream=True))
 
+        waves = 1 + self.rounds // 2
         await self.each(
             "chunk",
-            lambda r: measure.chunk_cost(r, request(r, "chunks1"), request(r, f"chunks{CHUNKS}"), 1 + self.rounds // 2),
+            lambda r: measure.chunk_cost(r, request(r, "chunks1"), request(r, f"chunks{CHUNKS}"), waves),
             rounds=2,
+        )
+        await self.each(
+            "busy_chunk",
+            lambda r: measure.chunk_cost(r, request(r, "busy1"), request(r, f"busy{CHUNKS}"), 4 * waves),
+            only=lambda system: system.streams >= 64,  # others would glue them together
         )
 
     async def latency(self) -> None:

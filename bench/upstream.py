@@ -2,7 +2,8 @@
 
 Rules of this file:
 - `python bench/upstream.py PLAIN TLS CERT KEY PAUSE` serves streams: /chunksN/... sends N content chunks, one write each and
-  PAUSE seconds between them, so that they do not arrive together; /silent/... sends one and then nothing.
+  PAUSE seconds between them, so that they do not arrive together; /busyN/... the same in a quarter of the time; /silent/... sends
+  one and then nothing.
 - Streams begin out of step: the first pause of each is another part of PAUSE.
 - Answers are the same bytes every time; what it costs to make them is paid at start.
 """
@@ -22,6 +23,8 @@ import bodies
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 WORDS = [" water", " gate", " the", " canal", " lets", " in", " as", " much"]
 PHASES = 16
+BUSY = 4
+"""How many times as fast the chunks of a busy stream come."""
 
 NGINX = """
 {user}
@@ -102,23 +105,25 @@ class Streams(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
         elif name == "silent":
             self.transport.write(HEAD + FIRST)
+        elif name.startswith("busy"):
+            self._stream(int(name.removeprefix("busy")), self.pause / BUSY)
         else:
-            self._stream(int(name.removeprefix("chunks")))
+            self._stream(int(name.removeprefix("chunks")), self.pause)
 
-    def _stream(self, count: int) -> None:
+    def _stream(self, count: int, pause: float) -> None:
         self.transport.write(HEAD + FIRST)
         Streams.begun += 1
         phase = Streams.begun % PHASES / PHASES
-        self.loop.call_later(self.pause * (1 + phase), self._next, 1, count)
+        self.loop.call_later(pause * (1 + phase), self._next, 1, count, pause)
 
-    def _next(self, number: int, count: int) -> None:
+    def _next(self, number: int, count: int, pause: float) -> None:
         if self.transport.is_closing():
             return
         if number == count:
             self.transport.write(LAST)
             return
         self.transport.write(MIDDLE[number % len(MIDDLE)])
-        self.loop.call_later(self.pause, self._next, number + 1, count)
+        self.loop.call_later(pause, self._next, number + 1, count, pause)
 
 
 def _sent(data: bytes) -> bytes:

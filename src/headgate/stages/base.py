@@ -1,7 +1,7 @@
 """What a stage is. All four methods are optional: the pipeline calls those that a class overrides.
 
 start   before dispatch, in order. None: go on. Raise `Refused`: stop. It may read the request, and edit it through `x.edits`.
-event   on the answer's events, in reverse order: pass, change, hold or add. A stage holds only PartDeltas, and gives back each
+events  on the answer's events, in reverse order: pass, change, hold or add. A stage holds only PartDeltas, and gives back each
         one it held, in order, at the latest from `flush`.
 flush   the answer ended: what was held.
 finish  exactly once if `start` was entered, in reverse order; a plain function, so that nothing cancels it half-way.
@@ -33,14 +33,9 @@ class Stage:
 class Filter:
     """One answer's way through one stage. State lives here, keyed by (choice, part)."""
 
-    def event(self, event: Event) -> Sequence[Event]:
-        raise NotImplementedError
-
     def events(self, events: Sequence[Event]) -> Sequence[Event]:
-        if len(events) == 1:  # as in nearly every frame of a stream; what passes as it is stays the very same
-            told = self.event(events[0])
-            return events if len(told) == 1 and told[0] is events[0] else told
-        return [told for event in events for told in self.event(event)]
+        """What goes on of a frame's events, and of those held before them. The very same sequence where all pass as they are."""
+        raise NotImplementedError
 
     def flush(self) -> Sequence[Event]:
         return ()

@@ -45,13 +45,18 @@ class _Guarding(Filter):
         self._stopping: Finding | None = None
         """A guard has blocked: what stood before its match may still go out, nothing after it."""
 
-    def event(self, event: Event) -> Sequence[Event]:
+    def events(self, events: Sequence[Event]) -> Sequence[Event]:
+        if len(events) == 1 and type(event := events[0]) is PartDelta:  # as in nearly every frame of a stream
+            told = self._delta(event)
+            return events if told is None else told
+        return [told for event in events for told in self._event(event)]
+
+    def _event(self, event: Event) -> Sequence[Event]:
+        if type(event) is PartDelta:
+            told = self._delta(event)
+            return (event,) if told is None else told
         if self._stopping is not None:
             self._stop(self._stopping)
-        if type(event) is PartDelta:
-            if not event.text or event.kind in ("media", "native"):
-                return self._in_order(event)
-            return self._delta(event)
         if not self._windows:
             return (event,)
         if isinstance(event, PartEnded):
@@ -62,26 +67,29 @@ class _Guarding(Filter):
             return [*(told for key in left for told in self._flushed(self._windows.pop(key))), event]
         return (event,)
 
-    def _in_order(self, event: PartDelta) -> Sequence[Event]:
-        """A delta without text (a signature, a citation) stays behind the text that is held before it."""
-        window = self._windows.get((event.choice, event.part))
-        return (event,) if window is None else self._shown(window.feed(event, event.text))
-
-    def _delta(self, event: PartDelta) -> Sequence[Event]:
-        patterns = self._arguments if event.kind in ("tool_call", "custom_call") else self._texts
-        if patterns is None:
-            return (event,)
-        if event.whole:
-            return self._whole(event, patterns)
-        key = (event.choice, event.part)
+    def _delta(self, delta: PartDelta) -> Sequence[Event] | None:
+        """None: it passes as it is."""
+        if self._stopping is not None:
+            self._stop(self._stopping)
+        key = (delta.choice, delta.part)
         window = self._windows.get(key)
+        if not delta.text or delta.kind in (
+            "media",
+            "native",
+        ):  # (a signature, a citation) stays behind the text that is held before it
+            return None if window is None else self._shown(window.feed(delta, delta.text))
+        patterns = self._arguments if delta.kind in ("tool_call", "custom_call") else self._texts
+        if patterns is None:
+            return None
+        if delta.whole:
+            return self._whole(delta, patterns)
         if window is None:
-            window = ArgumentsWindow(patterns) if event.kind == "tool_call" else Window(patterns)
+            window = ArgumentsWindow(patterns) if delta.kind == "tool_call" else Window(patterns)
             self._windows[key] = window
-        released = window.feed(event, event.text)
+        released = window.feed(delta, delta.text)
         self._stopping = window.blocked
-        if len(released) == 1 and released[0][0] is event and released[0][1] is event.text:
-            return (event,)
+        if len(released) == 1 and released[0][0] is delta and released[0][1] is delta.text:
+            return None
         return self._shown(released)
 
     def _whole(self, event: PartDelta, patterns: Patterns) -> Sequence[Event]:
