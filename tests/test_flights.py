@@ -489,6 +489,28 @@ def test_nothing_is_done_twice_for_one_key_also_where_it_cannot_be_shown_twice(
     assert again.headers["x-headgate-cache"] == "miss"
 
 
+def test_after_a_kill_9_whoever_was_shown_something_has_a_row(start: Callable[..., Running], script: Upstream) -> None:
+    """The call that pays is charged its estimate, once; its callers nothing, and where their answer came from is still told."""
+    gateway = start()
+    script.script(endless())
+    first = Caller(gateway, STREAM)
+    assert first.begin().read(20)
+    second = Caller(gateway, STREAM)
+    assert second.begin().read(20)
+    gateway.kill()
+    callers = {first.id: "carried", second.id: "coalesced"}
+    first.connection.close()
+    second.connection.close()
+    again = start(data=str(gateway.data))
+    again.data = gateway.data
+    found = settled(again, 3, *callers)
+    assert {row["id"]: row["origin"] for row in found if not row["parent"]} == callers
+    for row in found:
+        assert (row["outcome"], row["error"]) == ("failed", "gateway_crash")
+        paid = (row["attempts"], row["estimated"], row["charge"] > 0)
+        assert paid == ((0, 0, False) if row["id"] in callers else (1, 1, True))
+
+
 def test_explain_says_whether_an_answer_would_be_shared(gateway: Running, script: Upstream) -> None:
     def told(path: str, body: dict[str, Any], headers: dict[str, str]) -> list[dict[str, Any]]:
         envelope = {"path": path, "body": body, "headers": headers}

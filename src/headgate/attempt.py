@@ -141,11 +141,19 @@ class Attempts:
             outcome="failed",
         )
         x.attempts.append(row)
+        self._begin(x, prepared, now)
+        return row
+
+    def _begin(self, x: Exchange, prepared: Prepared, now: float) -> None:
         try:
             self._spool.begin(x.id, lambda: _opened(x, prepared, now))
         except OSError as error:
             raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from error
-        return row
+
+    def shared(self, x: Exchange, prepared: Prepared) -> None:
+        """A stream that another call pays for is about to be shown: after a crash its request is known too."""
+        self._begin(x, prepared, clock.wall())
+        self._keep(x)
 
 
 def _opened(x: Exchange, prepared: Prepared, now: float) -> Opened:
@@ -166,6 +174,7 @@ def _opened(x: Exchange, prepared: Prepared, now: float) -> Opened:
         input_estimate=most_tokens(prepared.body),
         parent=x.parent,
         cause=x.cause,
+        origin=x.origin,
     )
 
 

@@ -504,6 +504,13 @@ def test_a_child_that_a_crash_cut_off_is_still_a_child(make: Make, ledger: Ledge
     assert (row.parent, row.cause, row.error, row.charge) == ("r2", "shadow", "gateway_crash", 20_000)
 
 
+def test_one_that_was_shown_anothers_answer_costs_nothing(make: Make, ledger: Ledger) -> None:
+    recovered(make, [[rows.opened("r2", origin="coalesced")]])
+    row = ledger.requests["r2"]
+    assert (row.error, row.charge, row.estimated, row.usage, row.attempts) == ("gateway_crash", 0, False, None, [])
+    assert row.origin == "coalesced"
+
+
 def test_an_unknown_price_stays_unknown(make: Make, ledger: Ledger) -> None:
     recovered(make, [[rows.opened()]], no_price)
     assert ledger.requests["req_1"].charge is None

@@ -101,6 +101,12 @@ class Flights:
             raise
         x.upstream_ns += clock.mono_ns() - began
         x.origin = origin
+        if x.head is not None and x.head.stream:
+            try:
+                self._dispatch.attempts.shared(x, carried.prepared)
+            except BaseException:
+                listening.close()
+                raise
         if origin == "carried":
             x.trail.notes += carried.trail
         return _served(x, carried, listening)

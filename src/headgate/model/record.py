@@ -26,7 +26,8 @@ under way already, one that is over. The tokens of such a request are its child'
 
 
 class Opened(Struct, kw_only=True, omit_defaults=True, gc=False, tag="opened", tag_field="event"):
-    """A request is about to go upstream. Closed by its RequestRow; else recovery writes one (outcome "failed", estimated)."""
+    """A request is about to go upstream, or to be shown another's stream. Closed by its RequestRow; else recovery writes one (outcome
+    "failed", estimated)."""
 
     id: str
     at: float
@@ -44,6 +45,8 @@ class Opened(Struct, kw_only=True, omit_defaults=True, gc=False, tag="opened", t
     price: str | None = None
     parent: str = ""
     cause: Cause = ""
+    origin: Origin = ""
+    """Of an answer that another call pays for: no attempt of its own was under way."""
 
 
 class AttemptRow(Struct, kw_only=True, omit_defaults=True, gc=False):

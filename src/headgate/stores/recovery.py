@@ -2,7 +2,8 @@
 
 A request is under way from its first Opened until its RequestRow. One whose process died gets a RequestRow (outcome
 "failed", error "gateway_crash") with the attempt that was opened last, which charges the estimated input: the provider
-has most likely billed it, what it answered is unknown. What attempts before that one used died with the process.
+has most likely billed it, what it answered is unknown. What attempts before that one used died with the process. One that was shown
+another's answer has no attempt and no charge: these are the other's.
 """
 
 from __future__ import annotations
@@ -45,22 +46,7 @@ class UnderWay:
 
 def _closing(opened: list[Opened], price: Price) -> RequestRow:
     last = opened[-1]
-    usage = Usage(input=last.input_estimate, estimated=True)
-    cost, price_name = price(last.provider, last.target, usage, last.at)
-    lost = AttemptRow(
-        number=len(opened),
-        at=last.at,
-        provider=last.provider,
-        target=last.target,
-        dialect=last.dialect,
-        credential=last.credential,
-        outcome="failed",
-        error=CRASH,
-        usage=usage,
-        cost=cost,
-        estimated=True,
-        price=price_name,
-    )
+    lost = None if last.origin else _lost(last, len(opened), price)
     return RequestRow(
         id=last.id,
         at=opened[0].at,
@@ -77,10 +63,31 @@ def _closing(opened: list[Opened], price: Price) -> RequestRow:
         error=CRASH,
         provider=last.provider,
         target=last.target,
-        attempts=[lost],
-        usage=usage,
-        charge=cost,
-        estimated=True,
+        attempts=[lost] if lost is not None else [],
+        usage=lost.usage if lost is not None else None,
+        charge=lost.cost if lost is not None else 0,
+        estimated=lost is not None,
         parent=last.parent,
         cause=last.cause,
+        origin=last.origin,
+    )
+
+
+def _lost(last: Opened, number: int, price: Price) -> AttemptRow:
+    """The attempt that was under way."""
+    usage = Usage(input=last.input_estimate, estimated=True)
+    cost, price_name = price(last.provider, last.target, usage, last.at)
+    return AttemptRow(
+        number=number,
+        at=last.at,
+        provider=last.provider,
+        target=last.target,
+        dialect=last.dialect,
+        credential=last.credential,
+        outcome="failed",
+        error=CRASH,
+        usage=usage,
+        cost=cost,
+        estimated=True,
+        price=price_name,
     )
