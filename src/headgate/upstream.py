@@ -164,9 +164,12 @@ class Frames(Source):
         self._ended = False
 
     def _frame(self, item: Item) -> Frame:
-        data = item.data
+        known, data = self._form, item.data
         if data is None:
             return Frame(raw=item.raw, event=item.event)
+        if known is not None and (alike := known.read(item.raw)) is not None:
+            self._forms = FORMS
+            return alike
         decoded = self._decoded(item.event, data, whole=False)
         frame = Frame(
             raw=item.raw,
