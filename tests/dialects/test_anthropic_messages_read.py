@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dialects.anthropic_messages_judged import PNG, TARGET, lost
-from headgate.dialects import splice
+from headgate.dialects import carrier, splice
 from headgate.dialects.anthropic_messages import DIALECT
 from headgate.dialects.base import Accepts, Json, Target
 from headgate.errors import BadRequest
@@ -202,3 +202,52 @@ def test_slots_are_all_texts_and_no_grammar() -> None:
     assert "".join(slot.text for slot in slots) == "SUTIJRDFPE"
     roles = ["system", "user", *["assistant"] * 3, "tool", "user", *["system"] * 3]
     assert [slot.role for slot in slots] == roles
+
+
+LONG = "x" * 3000
+
+
+@pytest.mark.parametrize(
+    ("blocks", "prose"),
+    [
+        ("text", True),
+        ([{"type": "text", "text": "a"}, {"type": "thinking", "thinking": "a", "signature": "c2lnbmVk"}], True),
+        ([{"type": "tool_use", "id": "1", "name": "f", "input": {"a": [1]}}], True),
+        ([{"type": "tool_result", "tool_use_id": "1", "content": "a"}], True),
+        ([{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "image"}]}], False),
+        ([{"type": "text", "text": "a"}, {"type": "image"}], False),
+        ([{"type": "thinking", "thinking": "a", "signature": carrier.wrap({})}], False),
+        ([{"type": "redacted_thinking", "data": carrier.wrap({})}], False),
+        ([{"type": "text", "text": "a", "citations": []}], False),
+        ([{"type": "tool_use", "id": "1", "name": "f", "input": {"file_id": "f_1"}}], False),
+        ([7], False),
+        (None, False),
+    ],
+)
+def test_texts_and_calls_alone_are_prose(blocks: Any, prose: bool) -> None:
+    """Only they go up without a look for files and for what we gave the client to carry."""
+    for before in ("", LONG):
+        messages = [{"role": "user", "content": before}, {"role": "user", "content": blocks}]
+        assert DIALECT.head(json.dumps({"model": "m", "max_tokens": 1, "messages": messages}).encode()).prose is prose
+
+
+@pytest.mark.parametrize("key", ["file_id", "file\\u005fid", "fil\\u0065_id"])
+@pytest.mark.parametrize("before", ["", LONG])
+def test_a_file_is_told_of_however_it_is_spelled(key: str, before: str) -> None:
+    """It may be another tenant's."""
+    held = {"type": "document", "source": {"type": "file", "KEY": "f_1"}}
+    for place in (
+        {"messages": [{"role": "user", "content": before}, {"role": "user", "content": [held]}]},
+        {"messages": [{"role": "user", "content": before}], "system": [held]},
+        {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [held]}]}], "system": before},
+    ):
+        body = json.dumps({"model": "m", "max_tokens": 1, **place}).replace("KEY", key).encode()
+        assert DIALECT.head(body).objects == ("f_1",)
+
+
+def test_the_model_beside_long_messages_is_replaced_there() -> None:
+    messages = [{"role": "user", "content": [{"type": "tool_use", "input": {"model": "inside"}}, LONG]}]
+    for body in ({"model": "a", "messages": messages}, {"messages": messages, "model": "a"}):
+        head = DIALECT.head(json.dumps(body).encode())
+        edited = splice.apply(head.body, DIALECT.edits(head, Target(model="b", provider="p")), head.bulk)
+        assert json.loads(edited) == {"model": "b", "messages": messages} and head.bulk is not None

@@ -33,6 +33,10 @@ class Bulk(Struct, frozen=True):
     begin: int
     end: int
 
+    def beside(self, body: bytes) -> bytes:
+        """The body without it: every key of the outermost object is in that."""
+        return body[: self.begin] + body[self.end :]
+
 
 class Head(Struct, kw_only=True):
     """What routing, limits and metering need of a request, read from its bytes by typed partial decode (no full parse)."""
@@ -58,8 +62,8 @@ class Head(Struct, kw_only=True):
 
     @property
     def rim(self) -> bytes:
-        """The body without its bulk: every key of the outermost object is in it."""
-        return self.body if self.bulk is None else self.body[: self.bulk.begin] + self.body[self.bulk.end :]
+        """The body, or what is beside its bulk."""
+        return self.body if self.bulk is None else self.bulk.beside(self.body)
 
 
 class Accepts(Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ _LONG = 2048
 """Bytes of a text below which it costs more to look for its bulk than to search all of it."""
 _PIECE = 32_768
 """Bytes that are compared at a time: memory for the whole would come fresh from the system, which costs more than the comparison."""
-_OBJECT, _ARRAY, _ENDS, _COMMA_SIGN, _COLON = 0x7B, 0x5B, b"}]", 0x2C, 0x3A
+_OBJECT, _ARRAY, _BEGINS, _ENDS, _COMMA_SIGN, _COLON = 0x7B, 0x5B, b'{["', b"}]", 0x2C, 0x3A
 
 
 class Place(Struct):
@@ -139,10 +139,10 @@ _PLACE = itemgetter(0, 1)
 
 def bulk(text: bytes, key: str, value: msgspec.Raw) -> Bulk | None:
     """Where `value`, which a decoder read under this outermost key, stands in `text`; None where that is not plain. It is not taken on
-    trust: what follows the first such key are its very bytes, and a JSON array or object ends where it ends."""
+    trust: what follows the first such key are its very bytes, and a JSON array, object or string ends where it ends."""
     at = text.find(b'"%s"' % key.encode()) if len(text) >= _LONG else -1
     colon = _COLON_SIGN.match(text, at + len(key) + 2) if at >= 0 else None
-    if colon is None or text[colon.end()] not in (_ARRAY, _OBJECT):
+    if colon is None or text[colon.end()] not in _BEGINS:
         return None
     begin, given = colon.end(), memoryview(value)
     if not all(text.startswith(bytes(given[at : at + _PIECE]), begin + at) for at in range(0, len(given), _PIECE)):
@@ -158,7 +158,7 @@ def apply(text: bytes, edits: Sequence[Edit], bulk: Bulk | None = None) -> bytes
     if bulk is None or any(edit.path[0] == bulk.key for edit in edits):
         changes = _changes(text, edits)
     else:
-        changes = _changes(text[: bulk.begin] + text[bulk.end :], edits)
+        changes = _changes(bulk.beside(text), edits)
         size = bulk.end - bulk.begin
         changes = [
             (begin if begin < bulk.begin else begin + size, end if end < bulk.begin else end + size, value)
@@ -175,10 +175,13 @@ def apply(text: bytes, edits: Sequence[Edit], bulk: Bulk | None = None) -> bytes
 
 
 def _changes(text: bytes, edits: Sequence[Edit]) -> list[Change]:
-    changes = [_quick(text, edit) for edit in edits]
-    if None in changes:
-        changes = _walked(text, edits)
-    return [change for change in changes if change is not None]
+    changes: list[Change] = []
+    for edit in edits:
+        change = _quick(text, edit)
+        if change is None:
+            return _walked(text, edits)
+        changes.append(change)
+    return changes
 
 
 @lru_cache(maxsize=64)
@@ -222,11 +225,11 @@ def _nested(path: Path, value: bytes) -> bytes:
     return b"%s:%s" % (msgspec.json.encode(str(path[0])), value)
 
 
-def _walked(text: bytes, edits: Sequence[Edit]) -> list[Change | None]:
+def _walked(text: bytes, edits: Sequence[Edit]) -> list[Change]:
     found = places(text, {edit.path[:depth] for edit in edits for depth in range(len(edit.path) + 1)})
     if () not in found:
         raise BadRequest("the body is not a JSON object")
-    changes: list[Change | None] = []
+    changes: list[Change] = []
     for edit in edits:
         place = found.get(edit.path)
         if place is None:

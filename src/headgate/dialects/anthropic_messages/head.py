@@ -1,7 +1,7 @@
 """The client's own bytes: what routing needs of them, the edits for a target, and the texts that guards see.
 
 Rules of this file:
-- `head` decodes only what it names; the rest of the body is not looked at, but for file ids where there are any.
+- `head` decodes only what it names; the rest of the body is not looked at, but for file ids where there may be any.
 - Held upstream are files, containers, and (beta) a thread's messages, under the ids of their answers.
 - Slots are strings only: where text stands in an object (a call's input, a native block), each string of it is a slot.
 - A thought is a slot like any other text. Whoever changes one that the API signed breaks its signature; putting back
@@ -14,13 +14,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
+from headgate.dialects import carrier
 from headgate.dialects.base import Edit, Head, Json, Target, TextSlot
+from headgate.dialects.splice import bulk
 from headgate.errors import BadRequest
 from headgate.model.events import Path
 
 from .texts import texts
+
+_NULL = Raw(b"null")
+_QUOTE, _ARRAY = 0x22, 0x5B
+_PLAIN = frozenset(("text", "thinking", "tool_use", "tool_result"))
 
 
 class _Container(Struct):
@@ -38,9 +44,26 @@ class _Body(Struct):
     tools: list[Raw] | None = None
     container: str | _Container | None = None
     thread: _Thread | None = None
+    messages: Raw = _NULL
+
+
+class _Message(Struct):
+    content: Raw = _NULL
+
+
+class _Block(Struct):
+    type: str = ""
+    content: Raw = _NULL
+    input: Raw = _NULL
+    signature: Raw = _NULL
+    citations: Raw | UnsetType = UNSET
 
 
 _bodies = msgspec.json.Decoder(_Body)
+_messages = msgspec.json.Decoder(list[_Message]).decode
+_blocks = msgspec.json.Decoder(list[_Block]).decode
+_FILE = (b"file_id", b"\\u00")
+"""Bytes without which nothing is a file id."""
 
 
 def malformed(error: Exception) -> BadRequest:
@@ -60,7 +83,10 @@ def malformed(error: Exception) -> BadRequest:
 def head(body: bytes) -> Head:
     try:
         seen = _bodies.decode(body)
-        objects = _files(msgspec.json.decode(body)) if b"file_id" in body else []
+        held = bulk(body, "messages", seen.messages)
+        prose = _prose(seen.messages)
+        searched = held.beside(body) if prose and held is not None else body
+        objects = _files(msgspec.json.decode(body)) if any(mark in searched for mark in _FILE) else []
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise malformed(error) from error
     if not seen.model:
@@ -79,6 +105,29 @@ def head(body: bytes) -> Head:
         state=seen.thread is not None,
         stores=seen.thread is not None,
         body=body,
+        bulk=held,
+        prose=prose,
+    )
+
+
+def _prose(messages: Raw) -> bool:
+    """Whether there are texts and calls alone (`Head.prose`), and none of them names a file."""
+    try:
+        return all(
+            memoryview(message.content)[0] == _QUOTE or all(map(_plain, _blocks(message.content)))
+            for message in _messages(messages)
+        )
+    except msgspec.ValidationError:
+        return False
+
+
+def _plain(block: _Block) -> bool:
+    return (
+        block.type in _PLAIN
+        and block.citations is UNSET
+        and memoryview(block.content)[0] != _ARRAY
+        and (block.signature is _NULL or carrier.MAGIC not in bytes(block.signature))
+        and (block.input is _NULL or not any(mark in bytes(block.input) for mark in _FILE))
     )
 
 
