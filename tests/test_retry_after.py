@@ -13,7 +13,8 @@ from headgate.dialects import gemini, openai_chat
 from headgate.dialects.base import Dialect
 from headgate.errors import UpstreamRefused
 from headgate.net import Call, Headers, Origin
-from headgate.upstream import LONGEST, Unread, attempt, retry_after
+from headgate.retry_after import LONGEST, retry_after
+from headgate.upstream import Unread, attempt
 from recordings import recordings
 
 NOW = 784111777.0
