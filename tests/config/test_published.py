@@ -19,7 +19,7 @@ from headgate.config.published import json_schema
 from headgate.config.read import fields_of
 from headgate.config.section import DialectName, Section
 from headgate.guards import base as guards
-from headgate.guards.pattern import LONGEST
+from headgate.guards.engines import LONGEST
 from headgate.net import Deadlines
 from headgate.providers.registry import all_providers
 

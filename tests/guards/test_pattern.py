@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from guards.expressions import WRITTEN, accepted, expressions, guards, redacted, spans, texts
 from headgate.errors import ConfigError
 from headgate.guards.base import Guard
+from headgate.guards.engines import BACKTRACKING, ENGINE
 from headgate.guards.finder import Engine
-from headgate.guards.pattern import BACKTRACKING, ENGINE, Patterns, blocking, compile
+from headgate.guards.pattern import Patterns, blocking, compile
 from headgate.guards.syntax import SyntaxProblem, parse
 
 engines = pytest.mark.parametrize("engine", [ENGINE, BACKTRACKING], ids=["re2", "re"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from guards.expressions import ends, expressions, texts
-from headgate.guards.reach import asserts, least, paths, reach, size, unfinished
+from headgate.guards.reach import asserts, least, openers, paths, reach, size, unfinished
 from headgate.guards.syntax import Node, parse
 from headgate.guards.written import RE_WORDS, written
 
@@ -87,6 +87,30 @@ def test_beginnings_of_a_long_text_nest_little() -> None:
 
     assert depth(unfinished(parse("ab" * 1000))) < 40
     assert size(unfinished(parse("ab" * 1000))) < 2000 * 12
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        (r"\b\d{3}-\d{2}", ["1"]),
+        ("abc", ["a"]),
+        ("a?b*c|d", ["a", "b", "c", "d"]),
+        ("(?:a{0}|b){0,2}^c", ["b", "c"]),
+        ("(?:)|a", ["a"]),
+    ],
+)
+def test_what_a_match_begins_with(pattern: str, found: list[str]) -> None:
+    signs = {chr(low) if low != 0x30 else "1" for chars in openers(parse(pattern)) for low, _ in chars.ranges}
+    assert sorted(signs) == found
+
+
+@given(expressions, texts)
+def test_no_match_begins_with_another_character(expression: str, text: str) -> None:
+    tree = parse(expression)
+    known = openers(tree)
+    opening = re.compile("|".join(written(chars, RE_WORDS) for chars in known) or "(?!)")
+    for match in re.finditer(written(tree, RE_WORDS), text):
+        assert not match[0] or opening.match(match[0])
 
 
 def test_costs() -> None:

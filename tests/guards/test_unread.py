@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from guards.expressions import ALPHABET, accepted, guards
 from headgate.dialects.openai_chat import DIALECT
 from headgate.guards.base import Guard
-from headgate.guards.pattern import BACKTRACKING, compile
+from headgate.guards.engines import BACKTRACKING
+from headgate.guards.pattern import compile
 from headgate.model.exchange import Exchange, Request
 from headgate.model.trail import Trail
 from headgate.stages.guard_input import GuardInput

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from guards.expressions import accepted, expressions, guards, pieces, texts
 from headgate.guards.base import Guard
+from headgate.guards.engines import BACKTRACKING, ENGINE
 from headgate.guards.finder import Engine
-from headgate.guards.pattern import BACKTRACKING, ENGINE, Patterns, compile
+from headgate.guards.pattern import Patterns, compile
 from headgate.guards.window import Window
 
 engines = pytest.mark.parametrize("engine", [ENGINE, BACKTRACKING], ids=["re2", "re"])
@@ -27,6 +28,26 @@ def window(*made: Guard) -> Window[int]:
 def run(window: Window[int], parts: list[str]) -> list[list[tuple[int, str]]]:
     """What each feed, and the flush, released."""
     return [*(window.feed(number, part) for number, part in enumerate(parts)), window.flush()]
+
+
+NUMBERS = st.lists(st.text("01-/ aé\n", max_size=5), max_size=12)
+"""Pieces in which what a number begins with is there, and is not."""
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.sampled_from([SSN, Guard(name="two", pattern=r"[01]/\w"), Guard(name="end", pattern=r"\B-1$")]), unique=True
+    ),
+    NUMBERS,
+)
+def test_a_piece_that_nothing_begins_in_is_context_all_the_same(made: list[Guard], parts: list[str]) -> None:
+    assume(made)
+    patterns = compile(made).for_place("answer")
+    assert patterns is not None and patterns.acting is not None and patterns.acting.opens is not None
+    streamed: Window[int] = Window(patterns)
+    shown = "".join(text for shares in run(streamed, parts) for _, text in shares)
+    assert (shown, streamed.findings) == patterns.redact("".join(parts))
 
 
 @engines

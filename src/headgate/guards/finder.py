@@ -13,13 +13,13 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from .reach import unfinished
-from .syntax import Alt, Assert, Node, Seq
+from .reach import openers, unfinished
+from .syntax import Alt, Assert, Chars, Node, Seq
 
 Haystack: TypeAlias = Any
 """bytes or str, as the engine has it."""
@@ -53,6 +53,10 @@ class Engine(Protocol):
 
     def back(self, hay: Haystack, characters: int) -> int:
         """The offset that many characters before the end, or 0."""
+        ...
+
+    def has(self, characters: Collection[Chars]) -> Callable[[Haystack], object] | None:
+        """Tells by a true value whether one of these characters stands in a text; None where that is no faster than a search."""
         ...
 
     def single(self, node: Node, cut: int | None) -> Expression:
@@ -101,6 +105,8 @@ class Finder:
         alone = [leaf for leaf in leaves if not (engine.linear or leaf.cut is None)]
         self._roots: list[_Branch | Leaf] = [*([_branch(engine, together)] if together else []), *alone]
         self._beginnings = _beginnings(engine, leaves)
+        self.opens = engine.has({chars for leaf in leaves for chars in openers(leaf.tree)})
+        """Whether a match may begin in a text: where guards look for numbers, most pieces of most texts are told so."""
         self.quiet = _quiet(engine, leaves)
         """Matches where a guard does, or may once more text has come; else at the end. So one search tells of nearly all pieces of
         nearly all texts that they are decided, and nothing is found."""

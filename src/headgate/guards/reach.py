@@ -60,6 +60,26 @@ def size(node: Node) -> int:
             return size(item) * max(low + 1 if high is None else high, 1)
 
 
+def openers(node: Node) -> tuple[Chars, ...]:
+    """The characters with which a match can begin that is not empty."""
+    match node:
+        case Chars():
+            return (node,)
+        case Assert():
+            return ()
+        case Alt(items=items):
+            return tuple(chars for item in items for chars in openers(item))
+        case Repeat(item=item, high=high):
+            return () if high == 0 else openers(item)
+        case Seq(items=items):
+            found: tuple[Chars, ...] = ()
+            for item in items:
+                found += openers(item)
+                if least(item):
+                    break
+            return found
+
+
 def asserts(node: Node) -> frozenset[Anchor]:
     """The assertions in the expression: what it looks at beside the characters that it matches."""
     match node:

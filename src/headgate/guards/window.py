@@ -27,11 +27,11 @@ class _Scanner:
     """A Finder along a growing text. Offsets count units from the begin of the text. Keeps what is not decided and one
     unit before it, which is all the context that an expression looks at."""
 
-    __slots__ = ("_base", "_finder", "_quiet", "_resume", "_tail", "decided")
+    __slots__ = ("_base", "_finder", "_opens", "_quiet", "_resume", "_tail", "decided")
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
-        self._quiet = finder.quiet
+        self._opens, self._quiet = finder.opens, finder.quiet
         self.restart()
 
     def restart(self) -> None:
@@ -45,10 +45,13 @@ class _Scanner:
         """The matches that became final, in order; `last`: the text ends here."""
         if not hay and not last:
             return []
-        base = self._base
+        base, opens, quiet = self._base, self._opens, self._quiet
+        if opens is not None and not last and self.decided == base + len(self._tail) and not opens(hay):
+            self.decided += len(hay)
+            self._base, self._tail = self.decided - 1, hay[-1:]
+            return []
         tail = self._tail + hay if self._tail else hay
         start = self.decided - base
-        quiet = self._quiet
         if not last and quiet is not None and quiet.first(tail, start, len(tail))[0] == len(tail):
             self.decided = base + len(tail)
             self._base, self._tail = self.decided - 1, tail[-1:]
