@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from carried import missing
 
+from headgate.dialects import carrier
 from headgate.dialects.base import Accepts, Edit, Target
 from headgate.dialects.openai_responses import DIALECT, STATEFUL, stateful
 from headgate.dialects.splice import apply
@@ -281,6 +282,43 @@ def test_held_objects_are_named() -> None:
     }
     head = DIALECT.head(json.dumps(request).encode())
     assert set(head.objects) == {"resp_1", "conv_1", "rs_1", "msg_1", "file_1", "vs_1", "file_2", "cntr_1"}
+
+
+LONG = {"role": "user", "content": "x" * 3000}
+TEXT = {"type": "output_text", "text": "a", "annotations": []}
+
+
+@pytest.mark.parametrize(
+    ("item", "prose"),
+    [
+        ({"type": "message", "role": "assistant", "content": [TEXT, {"type": "refusal", "refusal": "a"}]}, True),
+        ({"type": "function_call", "call_id": "1", "name": "f", "arguments": '{"file_id":"a"}'}, True),
+        ({"type": "function_call_output", "call_id": "1", "output": "a"}, True),
+        ({"type": "function_call_output", "call_id": "1", "output": [{"type": "input_image"}]}, False),
+        ({"role": "user", "content": [{"type": "input_text", "text": "a"}, {"type": "input_image"}]}, False),
+        ({"role": "assistant", "content": [{**TEXT, "annotations": [{"type": "file_citation"}]}]}, False),
+        ({"role": "user", "content": [{"type": "input_text", "text": "a", "file_id": "f_1"}]}, False),
+        ({"role": "user", "content": {"file_id": "f_1"}}, False),
+        ({"role": "user", "content": [7]}, False),
+        ({"type": "reasoning", "encrypted_content": carrier.wrap({}), "summary": []}, False),
+        ({"type": "a_new_kind"}, False),
+    ],
+)
+def test_texts_and_calls_alone_are_prose(item: dict[str, Any], prose: bool) -> None:
+    """Only they go up without a look for files and for what we gave the client to carry."""
+    for before in ([], [LONG]):
+        assert DIALECT.head(json.dumps({"model": "m", "input": [*before, item]}).encode()).prose is prose
+
+
+@pytest.mark.parametrize("given", ["x" * 3000, [LONG], [LONG, {"role": "user", "content": [{"type": "input_image"}]}]])
+def test_what_stands_beside_a_long_input_is_found_and_replaced_there(given: Any) -> None:
+    """However it is spelled."""
+    for body in ({"model": "a", "input": given, "KEYS": ["vs_1"]}, {"KEYS": ["vs_1"], "input": given, "model": "a"}):
+        for key in ("vector_store_ids", "vector\\u005fstore_ids"):
+            head = DIALECT.head(json.dumps(body).replace("KEYS", key).encode())
+            assert head.objects == ("vs_1",) and head.bulk is not None
+            edited = apply(head.body, DIALECT.edits(head, TARGET), head.bulk)
+            assert json.loads(edited) == {"model": TARGET.model, "input": given, "vector_store_ids": ["vs_1"]}
 
 
 @pytest.mark.parametrize("field", [*STATEFUL, "input"])

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Raw, Struct
 
 from headgate.dialects import carrier
 from headgate.dialects.base import Edit, Head, Json, Target, TextSlot
@@ -25,7 +25,8 @@ from headgate.model.events import Path
 from .texts import texts
 
 _NULL = Raw(b"null")
-_QUOTE, _ARRAY = 0x22, 0x5B
+_NONE = (b"null", b"[]")
+_QUOTE, _TEXT_OR_NULL = 0x22, b'"n'
 _PLAIN = frozenset(("text", "thinking", "tool_use", "tool_result"))
 
 
@@ -56,14 +57,14 @@ class _Block(Struct):
     content: Raw = _NULL
     input: Raw = _NULL
     signature: Raw = _NULL
-    citations: Raw | UnsetType = UNSET
+    citations: Raw = _NULL
+    source: Raw = _NULL
+    file_id: Raw = _NULL
 
 
 _bodies = msgspec.json.Decoder(_Body)
 _messages = msgspec.json.Decoder(list[_Message]).decode
 _blocks = msgspec.json.Decoder(list[_Block]).decode
-_FILE = (b"file_id", b"\\u00")
-"""Bytes without which nothing is a file id."""
 
 
 def malformed(error: Exception) -> BadRequest:
@@ -86,7 +87,7 @@ def head(body: bytes) -> Head:
         held = bulk(body, "messages", seen.messages)
         prose = _prose(seen.messages)
         searched = held.beside(body) if prose and held is not None else body
-        objects = _files(msgspec.json.decode(body)) if any(mark in searched for mark in _FILE) else []
+        objects = _files(msgspec.json.decode(body)) if _may_name_file(searched) else []
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise malformed(error) from error
     if not seen.model:
@@ -124,11 +125,16 @@ def _prose(messages: Raw) -> bool:
 def _plain(block: _Block) -> bool:
     return (
         block.type in _PLAIN
-        and block.citations is UNSET
-        and memoryview(block.content)[0] != _ARRAY
+        and block.source is block.file_id is _NULL
+        and memoryview(block.content)[0] in _TEXT_OR_NULL
+        and (block.input is _NULL or not _may_name_file(bytes(block.input)))
         and (block.signature is _NULL or carrier.MAGIC not in bytes(block.signature))
-        and (block.input is _NULL or not any(mark in bytes(block.input) for mark in _FILE))
+        and (block.citations is _NULL or bytes(block.citations) in _NONE)
     )
+
+
+def _may_name_file(text: bytes) -> bool:
+    return b"file_id" in text or b"\\u00" in text
 
 
 def _files(value: Any) -> list[str]:

@@ -1,8 +1,8 @@
 """What routing, limits and guards need of a request, and the named edits, without a Prompt.
 
 Rules of this file:
-- The head is read by typed partial decode: what is not named here is skipped, not parsed. Only a body that mentions
-  held files is parsed in full, to find their ids.
+- The head is read by typed partial decode: what is not named here is skipped, not parsed. Only a body that may name held files
+  is parsed in full, to find their ids.
 - Every string of the conversation that may be text is a slot; of tools, their descriptions and grammars.
 """
 
@@ -12,14 +12,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from headgate.dialects.base import Edit, Head, Json, Target, TextSlot
+from headgate.dialects.splice import bulk
 from headgate.errors import BadRequest
 from headgate.model.events import Path
 
 from .shapes import leaves
 from .tables import TOOL_ROLES
+
+_NULL = Raw(b"null")
+_NONE = (b"null", b"[]")
+_QUOTE, _TEXT_OR_NULL = 0x22, b'"n'
 
 
 class _Held(Struct):
@@ -30,6 +35,14 @@ class _Item(Struct):
     type: str | None = None
     id: str | None = None
     role: str | None = None
+    content: Raw = _NULL
+    output: Raw = _NULL
+
+
+class _Part(Struct):
+    type: str = ""
+    annotations: Raw = _NULL
+    file_id: Raw = _NULL
 
 
 class _Tool(Struct):
@@ -38,7 +51,7 @@ class _Tool(Struct):
 
 class _Head(Struct):
     model: str | None = None
-    input: str | list[_Item] | None = None
+    input: Raw = _NULL
     stream: bool | None = None
     max_output_tokens: int | None = None
     tools: list[_Tool] | None = None
@@ -50,6 +63,12 @@ class _Head(Struct):
 
 
 _decode = msgspec.json.Decoder(_Head).decode
+_items = msgspec.json.Decoder(str | list[_Item] | None).decode
+_parts = msgspec.json.Decoder(list[_Part]).decode
+_PLAIN = frozenset(
+    (None, "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output")
+)
+_TEXTS = frozenset(("input_text", "output_text", "refusal"))
 _HELD = (b'"file_id', b'"vector_store_ids"', b'"container"', b"\\u00")
 """Bytes without which no body refers to a file, a store or a container."""
 _HELD_KEYS = frozenset(("file_id", "container_id"))
@@ -59,14 +78,17 @@ _HELD_LISTS = frozenset(("file_ids", "vector_store_ids"))
 def head(body: bytes) -> Head:
     try:
         found = _decode(body)
-        held = list(_held(msgspec.json.decode(body))) if any(mark in body for mark in _HELD) else []
+        items = _listed(found.input)
+        prose = all(map(_plain, items))
+        long = bulk(body, "input", found.input)
+        searched = long.beside(body) if prose and long is not None else body
+        held = list(_held(msgspec.json.decode(body))) if any(mark in searched for mark in _HELD) else []
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
         raise BadRequest(message, param=place.rstrip("`").removeprefix(".") or None) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     conversation = found.conversation.id if isinstance(found.conversation, _Held) else found.conversation
-    items = found.input if isinstance(found.input, list) else []
     brought = any(item.type == "additional_tools" for item in items)
     referred = [item.id for item in items if item.id and (item.type == "item_reference" or _bare(item))]
     objects = [id for id in (found.previous_response_id, conversation) if id]
@@ -79,7 +101,36 @@ def head(body: bytes) -> Head:
         state=bool(objects or referred or found.background or found.prompt),
         stores=found.store is not False or bool(found.background),
         body=body,
+        bulk=long,
+        prose=prose,
     )
+
+
+def _listed(given: Raw) -> list[_Item]:
+    """The items of `input`; a text has none."""
+    if memoryview(given)[0] == _QUOTE:
+        return []
+    try:
+        items = _items(given)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        raise BadRequest(message, param="input" + place.rstrip("`")) from error
+    return items if isinstance(items, list) else []
+
+
+def _plain(item: _Item) -> bool:
+    """Whether there are texts and calls alone in it (`Head.prose`), and it names no file."""
+    if item.type not in _PLAIN or memoryview(item.output)[0] not in _TEXT_OR_NULL:
+        return False
+    if memoryview(item.content)[0] in _TEXT_OR_NULL:
+        return True
+    try:
+        return all(
+            part.type in _TEXTS and part.file_id is _NULL and bytes(part.annotations) in _NONE
+            for part in _parts(item.content)
+        )
+    except msgspec.ValidationError:
+        return False
 
 
 def _bare(item: _Item) -> bool:
