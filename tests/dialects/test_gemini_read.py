@@ -145,6 +145,32 @@ def test_head() -> None:
 FILES = "https://generativelanguage.googleapis.com/"
 
 
+@pytest.mark.parametrize(
+    ("part", "prose"),
+    [
+        ({"text": "a", "thought": True}, True),
+        ({"text": "a", "thoughtSignature": carrier.wrap({})}, False),
+        ({"text": "a", "thought_signature": carrier.wrap({})}, False),
+        ({"functionCall": {"name": "f", "args": {"fileUri": "a"}}}, False),
+        ({"inlineData": {"mimeType": "image/png", "data": ""}}, False),
+        ({"fileData": {"fileUri": f"{FILES}v1beta/files/abc"}}, False),
+        (7, False),
+    ],
+)
+def test_texts_alone_are_prose(part: Any, prose: bool) -> None:
+    """Only they go up without a look for files and for what we gave the client to carry."""
+    for before in ("", "x" * 3000):
+        assert DIALECT.head(json.dumps({"contents": [said({"text": before}, part)]}).encode()).prose is prose
+
+
+@pytest.mark.parametrize("key", ["fileSearchStoreNames", "file\\u0053earchStoreNames"])
+def test_what_is_held_is_found_beside_long_contents(key: str) -> None:
+    body = {"contents": [said({"text": "x" * 3000})], "tools": [{"fileSearch": {"KEY": ["fileSearchStores/s"]}}]}
+    for told in (body, dict(reversed(body.items()))):
+        head = DIALECT.head(json.dumps(told).replace("KEY", key).encode())
+        assert head.objects == ("fileSearchStores/s",) and head.bulk is not None and head.prose
+
+
 def test_nothing_is_edited_but_the_model_of_a_wrapped_request() -> None:
     target = Target(model="gemini-x", provider="p")
     body = b'{"contents" : [{"parts":[{"text":"say generateContentRequest"}]}]}'

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from headgate.dialects.base import Edit, Head, Json, Target, TextSlot
+from headgate.dialects.splice import bulk
 from headgate.errors import BadRequest
 from headgate.model.events import Path
 
@@ -24,6 +25,7 @@ from .checks import strings
 from .place import Place, each, member
 from .tables import FILES, camel, snake
 
+_NULL = Raw(b"null")
 _Number = int | float | str | None
 
 
@@ -41,10 +43,18 @@ class _Body(Struct):
     cached_content: str | None = None
     tools: list[Raw] | dict[str, Raw] | None = None
     store: bool | None = None
+    contents: Raw = _NULL
+
+
+class _Content(Struct):
+    parts: list[dict[str, Raw]] = []
 
 
 _bodies = msgspec.json.Decoder(_Body)
-_HELD = (b"fileUri", b"file_uri", b"fileSearchStoreNames", b"file_search_store_names")
+_contents = msgspec.json.Decoder(list[_Content]).decode
+_TEXTS = frozenset(("text", "thought"))
+_HELD = (b"fileUri", b"file_uri", b"fileSearchStoreNames", b"file_search_store_names", b"\\u")
+"""Bytes without which no body refers to a file or a store."""
 _CALLS = frozenset(("functionCall", "functionResponse", "function_call", "function_response"))
 _ROLES = {"model": "assistant", "function": "tool"}
 
@@ -52,7 +62,10 @@ _ROLES = {"model": "assistant", "function": "tool"}
 def head(body: bytes) -> Head:
     try:
         seen = _bodies.decode(body)
-        objects = _held(msgspec.json.decode(body)) if any(name in body for name in _HELD) or b"\\u" in body else []
+        long = bulk(body, "contents", seen.contents)
+        prose = _prose(seen.contents)
+        searched = long.beside(body) if prose and long is not None else body
+        objects = _held(msgspec.json.decode(body)) if any(name in searched for name in _HELD) else []
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _malformed(error) from error
     settings = seen.generationConfig or seen.generation_config or _Settings()
@@ -69,12 +82,23 @@ def head(body: bytes) -> Head:
         objects=tuple(dict.fromkeys(objects)),
         state=bool(cached),
         body=body,
+        bulk=long,
+        prose=prose,
     )
+
+
+def _prose(contents: Raw) -> bool:
+    """Whether there are texts alone (`Head.prose`)."""
+    try:
+        return all(part.keys() <= _TEXTS for content in _contents(contents) for part in content.parts)
+    except msgspec.ValidationError:
+        return False
 
 
 def edits(head: Head, target: Target) -> Sequence[Edit]:
     """A field that the target refuses is refused here, where it can be named."""
-    if any(name.encode() in head.body or snake(name).encode() in head.body for name in target.accepts.drop):
+    rim = head.rim
+    if any(name.encode() in rim or snake(name).encode() in rim for name in target.accepts.drop):
         given = {camel(name): name for name, value in _members(head.body).items() if bytes(value) != b"null"}
         for name in sorted(target.accepts.drop & given.keys()):
             raise BadRequest(
@@ -82,7 +106,7 @@ def edits(head: Head, target: Target) -> Sequence[Edit]:
                 code="unsupported_parameter",
                 param=given[name],
             )
-    if b"enerateContentRequest" not in head.body and b"enerate_content_request" not in head.body:
+    if b"enerateContentRequest" not in rim and b"enerate_content_request" not in rim:
         return ()
     wrapped = next((name for name in _members(head.body) if camel(name) == "generateContentRequest"), None)
     model = target.model if "/" in target.model else f"models/{target.model}"
