@@ -109,6 +109,15 @@ def test_ordinary_texts_hold_nothing() -> None:
             assert search.first(body, 0, len(body))[0] < 0, text
 
 
+def test_what_is_found_in_nothing_but_escapes_is_found_at_once() -> None:
+    """Nobody can make the search work for the rest of a long text."""
+    search = compile([Guard(name="mail", pattern=r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")]).unread("request")
+    assert search is not None
+    for text in (r"\u0061" * 1000, r"\\\u005cu" * 1000, r"\\u00" * 1000):
+        body = f'["{text}"]'.encode()
+        assert 0 <= search.first(body, 0, len(body))[1] < 100
+
+
 def test_only_the_guards_of_a_place_are_searched_for_and_only_in_linear_time() -> None:
     guard = Guard(name="word", pattern="secret", places=frozenset(("answer",)))
     assert compile([guard]).unread("request", "tool_arguments") is None

@@ -7,6 +7,8 @@ Rules of this file:
   a backslash (`\n`, `\\n`, `\u005cn`, `\\\u006e`, `\ud83d\ude00`), so each character of an expression may also be such a run; one
   that JSON has no short escape for only a run with a `u` behind its backslashes.
 - What stands beside a match is not looked at: an assertion only ever takes matches away.
+- Repetitions are as short as they can be: that there is a match is all that is asked, and the end of a long one, of nothing but
+  escapes, took RE2 0.3 µs a byte to find.
 
 (Of 400 kB, to decode the strings, pick the texts and encode them for the search costs one and a half times as much as the search.)
 """
@@ -15,9 +17,9 @@ from __future__ import annotations
 
 from .syntax import EMPTY, Alt, Assert, Chars, Node, Repeat, Seq, parse
 
-_SIGNS = r'[\\"/bfnrtu0-9A-Fa-f]*'
+_SIGNS = r'[\\"/bfnrtu0-9A-Fa-f]*?'
 _ANY = parse(rf"\\{_SIGNS}")
-_BY_NUMBER = parse(rf"\\+u{_SIGNS}")
+_BY_NUMBER = parse(rf"\\+?u{_SIGNS}")
 _SHORT = frozenset(b'"\\/\b\f\n\r\t')
 
 
@@ -33,5 +35,5 @@ def unread(node: Node) -> Node:
             return Seq(tuple(map(unread, items)))
         case Alt(items=items):
             return Alt(tuple(map(unread, items)))
-        case Repeat(item=item, low=low, high=high, lazy=lazy):
-            return Repeat(unread(item), low, high, lazy)
+        case Repeat(item=item, low=low, high=high):
+            return Repeat(unread(item), low, high, lazy=True)
