@@ -50,7 +50,7 @@ KB = 1_000
 class Bench:
     def __init__(self, folder: Path, quick: bool) -> None:
         self.folder = folder
-        self.rounds = 1 if quick else 3
+        self.rounds = 1 if quick else 5
         self.scale = 0.4 if quick else 1.0
         names = ["headgate", "nginx"] if quick else list(systems.MAKERS)
         self.versions = {name: systems.version(name) for name in names}
@@ -168,28 +168,32 @@ class Bench:
                 return await measure.request_cost(running, running.system.request(site, body), count)
 
             await self.each(site, act)
-        body = bodies.anthropic_request("small/m", KB)
-        await self.each(
-            "crossing",
-            lambda r: measure.request_cost(r, r.system.request("small", body, MESSAGES), int(3000 * self.scale)),
-            only=lambda system: system.crosses,
-        )
+        same, other = bodies.chat_request("small/m", KB), bodies.anthropic_request("small/m", KB)
+
+        async def crossing(running: Running) -> Figure:
+            """Beside the same dialect, in the same minute."""
+            count = int(3000 * self.scale)
+            beside = await measure.request_cost(running, running.system.request("small", same), count)
+            crossed = await measure.request_cost(running, running.system.request("small", other, MESSAGES), count)
+            return crossed | {"same_us": beside["cpu_us"]}
+
+        await self.each("crossing", crossing, only=lambda system: system.crosses)
         long = bodies.chat_request("small/m", 400 * KB)
         await self.each(
             "prompt",
             lambda r: measure.request_cost(r, r.system.request("small", long), int(600 * self.scale)),
-            rounds=2,
+            rounds=3,
         )
 
     async def streamed(self) -> None:
         def request(running: Running, site: str) -> bytes:
             return running.system.request(site, bodies.chat_request(f"{site}/m", KB, stream=True))
 
-        waves = 1 + self.rounds // 2
+        waves = min(2, self.rounds)
         await self.each(
             "chunk",
             lambda r: measure.chunk_cost(r, request(r, "chunks1"), request(r, f"chunks{CHUNKS}"), waves),
-            rounds=2,
+            rounds=3,
         )
         await self.each(
             "busy_chunk",

@@ -18,9 +18,9 @@ def _single(scenario: str, name: str) -> Callable[[Figures], float | None]:
     return lambda figures: _of(figures, scenario, "headgate", name)
 
 
-def _ratio(over: tuple[str, str], under: tuple[str, str]) -> Callable[[Figures], float | None]:
+def _ratio(over: tuple[str, str], under: tuple[str, str], name: str = "cpu_us") -> Callable[[Figures], float | None]:
     def read(figures: Figures) -> float | None:
-        top, bottom = _of(figures, *over, "cpu_us"), _of(figures, *under, "cpu_us")
+        top, bottom = _of(figures, *over, "cpu_us"), _of(figures, *under, name)
         return None if top is None or not bottom else top / bottom
 
     return read
@@ -35,7 +35,7 @@ TARGETS: tuple[tuple[str, str, float, Callable[[Figures], float | None]], ...] =
         "crossing (Anthropic client, chat upstream), processor time of same dialect",
         "×",
         1.5,
-        _ratio(("crossing", "headgate"), ("small", "headgate")),
+        _ratio(("crossing", "headgate"), ("crossing", "headgate"), "same_us"),
     ),
     ("400 kB prompt", "µs", 3000.0, _single("prompt", "cpu_us")),
     ("cold start", "s", 1.5, _single("start", "seconds")),
