@@ -136,9 +136,7 @@ def _serve(gateway: Gateway, config: Config, watch: Watch | None, listener: sock
         bytes(BLOCK)
         gc.collect()
         gc.freeze()  # what was made at start lives to the end: the collector need not look at it again
-        gc.set_threshold(
-            20_000, 20, 20
-        )  # requests leave next to no cycles (tests/test_server.py): a full run is rare still
+        gc.set_threshold(20_000, 20, 20)  # requests leave next to no cycles (tests/test_server.py): a full run is rare
         sys.setswitchinterval(SWITCH)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(sockets=handles(listener)))

@@ -202,10 +202,16 @@ def _quick(text: bytes, edit: Edit) -> Change | None:
             return None
         return brace + 1, brace + 1, _nested(edit.path, edit.value) + b","
     if spelled == 1 and edit.present and len(edit.path) == 1:
-        value = _STRING_OR_ATOM.match(text, text.find(key) + len(key))
+        value = _value(text, key)
         if value is not None:
-            return *value.span(1), edit.value
+            return *value, edit.value
     return None
+
+
+def _value(text: bytes, key: bytes) -> tuple[int, int] | None:
+    """Of the key that is spelled so; None where it is neither a string nor an atom."""
+    found = _STRING_OR_ATOM.match(text, text.find(key) + len(key))
+    return None if found is None else found.span(1)
 
 
 def sole(text: bytes, name: str | int) -> tuple[int, int] | None:
@@ -214,8 +220,7 @@ def sole(text: bytes, name: str | int) -> tuple[int, int] | None:
     key = _spelling(name)
     if key is None or text.count(key) != 1 or b"\\u00" in text:
         return None
-    value = _STRING_OR_ATOM.match(text, text.find(key) + len(key))
-    return None if value is None else value.span(1)
+    return _value(text, key)
 
 
 def _nested(path: Path, value: bytes) -> bytes:

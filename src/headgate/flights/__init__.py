@@ -96,17 +96,13 @@ class Flights:
         began = clock.mono_ns()
         try:
             carried = await listening.begun()
+            x.upstream_ns += clock.mono_ns() - began
+            x.origin = origin
+            if x.head is not None and x.head.stream:
+                self._dispatch.attempts.shared(x, carried.prepared)
         except BaseException:
             listening.close()
             raise
-        x.upstream_ns += clock.mono_ns() - began
-        x.origin = origin
-        if x.head is not None and x.head.stream:
-            try:
-                self._dispatch.attempts.shared(x, carried.prepared)
-            except BaseException:
-                listening.close()
-                raise
         if origin == "carried":
             x.trail.notes += carried.trail
         return _served(x, carried, listening)

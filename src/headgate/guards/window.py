@@ -46,13 +46,12 @@ class _Scanner:
         if not hay and not last:
             return []
         base, opens, quiet = self._base, self._opens, self._quiet
-        if opens is not None and not last and self.decided == base + len(self._tail) and not opens(hay):
-            self.decided += len(hay)
-            self._base, self._tail = self.decided - 1, hay[-1:]
-            return []
         tail = self._tail + hay if self._tail else hay
         start = self.decided - base
-        if not last and quiet is not None and quiet.first(tail, start, len(tail))[0] == len(tail):
+        if not last and (
+            (opens is not None and start == len(self._tail) and not opens(hay))
+            or (quiet is not None and quiet.first(tail, start, len(tail))[0] == len(tail))
+        ):
             self.decided = base + len(tail)
             self._base, self._tail = self.decided - 1, tail[-1:]
             return []

@@ -105,20 +105,22 @@ class Feeder:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            replaced = False
             try:
-                self._serve()
+                replaced = self._serve()
             except Exception as error:  # noqa: BLE001 - a thread that dies would let the spool fill unseen
                 log.error("the feed cannot be served", error=repr(error))
-                self._stop.wait(AGAIN)
             self._absent = True
+            if not replaced:
+                self._stop.wait(AGAIN)
 
-    def _serve(self) -> None:
-        """One process, from its beginning to its end."""
+    def _serve(self) -> bool:
+        """One process, from its beginning to its end. Whether we ended it, for another to take its place at once."""
         aside = clock.mono() >= self._competes_until
         command = [*self._command, ASIDE] if aside else self._command
         with self._lock:
             if self._stop.is_set():
-                return
+                return False
             pipe = subprocess.PIPE
             self._child = child = subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)  # noqa: S603
         replaced = False
@@ -136,7 +138,7 @@ class Feeder:
             child.wait()
         if not replaced and not self._stop.is_set():
             log.error("the feed's process ended: records wait in the spool until the next one")
-            self._stop.wait(AGAIN)
+        return replaced
 
     def _is_to_be_replaced(self, aside: bool) -> bool:
         now = clock.mono()

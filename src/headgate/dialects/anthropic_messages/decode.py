@@ -247,8 +247,8 @@ class Decoder:
         slot = Slot(("delta", member))
         if opened.filled:
             return Decoded(events=(PartDelta(part=-1, kind="text", text=text, slot=slot, whole=True),) if text else ())
-        delta_ = PartDelta(part=opened.part, kind=opened.kind, text=text, slot=slot)
-        return Decoded(events=(delta_,), alike=opened.kind != "tool_call")
+        said = PartDelta(part=opened.part, kind=opened.kind, text=text, slot=slot)
+        return Decoded(events=(said,), alike=opened.kind != "tool_call")
 
     def _other_delta(self, opened: _Open, delta: shapes.Delta, data: bytes) -> Decoded:
         """A citation, what fills a native item, or a delta nobody knows."""
