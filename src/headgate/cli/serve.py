@@ -17,7 +17,9 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -49,6 +51,9 @@ BLOCK = 8 << 20
 """Bytes of a block that is allocated and freed before the first request. glibc hands memory back to the system once twice the largest
 block that it has mapped and freed stands free (mallopt(3), M_MMAP_THRESHOLD): of a long request after each one, to take it again page by
 page, an eighth of what a prompt of 400 kB costs (1,870 to 1,630 µs). So it keeps 16 MB at most."""
+THREADS = 4
+"""Of the event loop's pool, which has what may take its time: a reload, a scrape, a look into the database. All are there from the start:
+a pool that grows whenever more than ever meet cannot be told from a leak."""
 TLS_CHECK_TICKS = 50  # of 0.1 s: renewed certificates are served within five seconds
 CONFIG_CHECK_TICKS = 5
 LAST_WORDS = 2.0
@@ -138,10 +143,22 @@ def _serve(gateway: Gateway, config: Config, watch: Watch | None, listener: sock
         gc.freeze()  # what was made at start lives to the end: the collector need not look at it again
         gc.set_threshold(20_000, 20, 20)  # requests leave next to no cycles (tests/test_server.py): a full run is rare
         sys.setswitchinterval(SWITCH)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=event_loop) as runner:
             runner.run(server.serve(sockets=handles(listener)))
     finally:
         gateway.close()
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """A loop with its pool of THREADS, every one of them started."""
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="headgate-pool")
+    here = threading.Barrier(THREADS + 1)
+    for _ in range(THREADS):
+        pool.submit(here.wait)
+    here.wait()
+    loop = uvloop.new_event_loop()
+    loop.set_default_executor(pool)
+    return loop
 
 
 def _writable(folder: Path) -> None:
