@@ -1,25 +1,36 @@
-"""Frames that are told by their form (dialects/form.py) are those that would have been read: all that is known of a frame, text by text.
+"""Frames that are told by their form (dialects/form.py) are those that would have been read: all that is known of a frame, text by text;
+and a client sees, and the record has, what it would if they had been.
 
-The oracle is the same decoder, and every frame read the long way.
+The oracle is the same gateway, and every frame read the long way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
-from hypothesis import example, given
+import yaml
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import recordings
+from dry import Dry, Scripted
 from headgate.dialects.form import Form
 from headgate.dialects.sse import Parser
 from headgate.errors import HeadgateError
+from headgate.guards.base import Guard
+from headgate.guards.pattern import compile
 from headgate.model.events import Frame, PartDelta
+from headgate.model.exchange import Exchange
 from headgate.net import Headers, Response
 from headgate.snapshot import DIALECTS
+from headgate.stages.base import Stage
+from headgate.stages.guard_output import GuardOutput
 from headgate.upstream import Frames
 
 
@@ -52,7 +63,7 @@ def told(dialect: str, pieces: list[bytes], *, forms: bool) -> tuple[list[Frame]
         return True
 
     try:
-        asyncio.run(frames.pour(take))
+        asyncio.run(frames.pour(take, None))
     except HeadgateError as error:
         return got, repr(error)
     return got, ""
@@ -61,15 +72,13 @@ def told(dialect: str, pieces: list[bytes], *, forms: bool) -> tuple[list[Frame]
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
     """Frames that were told by their form, as they come."""
     hits: list[Frame] = []
-    read = Form.read
+    made = Form.frame
 
-    def reading(self: Form, raw: bytes) -> Frame | None:
-        frame = read(self, raw)
-        if frame is not None:
-            hits.append(frame)
-        return frame
+    def making(self: Form, raw: bytes, text: str) -> Frame:
+        hits.append(made(self, raw, text))
+        return hits[-1]
 
-    monkeypatch.setattr(Form, "read", reading)
+    monkeypatch.setattr(Form, "frame", making)
     return hits
 
 
@@ -147,16 +156,8 @@ TEXT = st.one_of(
 )
 
 
-@given(
-    dialect=st.sampled_from(sorted(MADE)),
-    steps=st.lists(st.one_of(TEXT, st.integers(0, 3), st.binary(max_size=4)), max_size=12),
-    joined=st.lists(st.booleans(), min_size=12, max_size=12),
-)
-@example(dialect="openai_chat", steps=["a", "b", 0, "c", "d"], joined=[False] * 12)
-@example(dialect="anthropic_messages", steps=["a", "b", 0, "c"], joined=[False] * 12)
-@example(dialect="openai_chat", steps=["a", "b", "c", "d"], joined=[False, False, True, True] + [False] * 8)
-def test_any_text_means_the_same(dialect: str, steps: list[str | int | bytes], joined: list[bool]) -> None:
-    """Texts of any kind, as JSON writes them and as raw bytes in their place, frames of other kinds among them, alone or joined."""
+def arriving(dialect: str, steps: list[str | int | bytes], joined: list[bool]) -> list[bytes]:
+    """A stream of these: a text, a frame of another kind by its number, the bytes in a text's place; `joined`: behind the one before."""
     pieces = [FIRST[dialect]]
     for step, together in zip(steps, joined, strict=False):
         if isinstance(step, int):
@@ -169,6 +170,20 @@ def test_any_text_means_the_same(dialect: str, steps: list[str | int | bytes], j
             pieces[-1] += frame
         else:
             pieces.append(frame)
+    return pieces
+
+
+STEPS = st.lists(st.one_of(TEXT, st.integers(0, 3), st.binary(max_size=4)), max_size=12)
+JOINED = st.lists(st.booleans(), min_size=12, max_size=12)
+
+
+@given(dialect=st.sampled_from(sorted(MADE)), steps=STEPS, joined=JOINED)
+@example(dialect="openai_chat", steps=["a", "b", 0, "c", "d"], joined=[False] * 12)
+@example(dialect="anthropic_messages", steps=["a", "b", 0, "c"], joined=[False] * 12)
+@example(dialect="openai_chat", steps=["a", "b", "c", "d"], joined=[False, False, True, True] + [False] * 8)
+def test_any_text_means_the_same(dialect: str, steps: list[str | int | bytes], joined: list[bool]) -> None:
+    """Texts of any kind, as JSON writes them and as raw bytes in their place, frames of other kinds among them, alone or joined."""
+    pieces = arriving(dialect, steps, joined)
     assert told(dialect, pieces, forms=True) == told(dialect, pieces, forms=False)
 
 
@@ -187,3 +202,93 @@ def test_a_form_is_of_the_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [event.text for frame in hits for event in frame.events if isinstance(event, PartDelta)] == ["b", "c"]
     last = [event for event in frames[-1].events if isinstance(event, PartDelta)]
     assert [(event.part, event.text) for event in last] == [(2, "d")], "a text behind a call is another part"
+
+
+class Kept(Stage):
+    """What a request's record is made of, once it is over."""
+
+    name = "kept"
+
+    def __init__(self) -> None:
+        self.record: list[Any] = []
+
+    def finish(self, x: Exchange) -> None:
+        row = x.attempts[-1]
+        self.record = [x.outcome, row.outcome, row.usage, row.cost, x.findings, repr(x.error)]
+
+
+MODEL = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
+GUARDS = [
+    [],
+    [Guard(name="few", pattern="[0-9]-[0-9]", replacement="[#]")],
+    [Guard(name="word", pattern="wat+er", max_length=8)],
+    [Guard(name="seen", pattern="e", mode="observe")],
+    [Guard(name="seen", pattern="a", mode="warn"), Guard(name="few", pattern="[0-9]-[0-9]")],
+    [Guard(name="stop", pattern="1-1", action="block")],
+]
+WORDS = st.sampled_from(["1", "-1", "1-", " a", "wat", "ter", "e", "é", "渠", "1-1", " water", '"', "\\"])
+
+
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dry]:
+    folder = tmp_path_factory.mktemp("forms")
+    sites = {"openai_chat": "openai_compatible", "anthropic_messages": "anthropic_compatible"}
+    config = {
+        "discover": False,
+        "retry": {"attempts": 1},
+        "keys": [{"name": "suite", "key": "sk-hg-suite"}],
+        "providers": {
+            name: {
+                "type": kind,
+                "base_url": "http://127.0.0.1:9/v1",
+                "api_key": "x",
+                "breaker": {"minimum": 100_000},
+            }
+            for name, kind in sites.items()
+        },
+    }
+    (folder / "headgate.yaml").write_text(yaml.safe_dump(config))
+    made = Dry(folder / "headgate.yaml", folder / "data")
+    yield made
+    made.close()
+
+
+def seen(inside: Dry, dialect: str, pieces: list[bytes], guards: list[list[Guard]]) -> tuple[bytes, list[Any]]:
+    """What the client gets, or the error that it gets instead, and the record."""
+    kept = Kept()
+    body = {"model": f"{dialect}/m", "stream": True, "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    stages = [kept, *(GuardOutput(compile(made)) for made in guards)]
+    try:
+        shown = inside.answer(MODEL[dialect], json.dumps(body).encode(), Scripted(b"text/event-stream", pieces), stages)
+    except HeadgateError as error:
+        shown = repr(error).encode()
+    return re.sub(rb"req_\w+", b"req", shown), kept.record
+
+
+@settings(max_examples=200)
+@given(
+    dialect=st.sampled_from(sorted(MADE)),
+    steps=st.lists(st.one_of(WORDS, WORDS, TEXT, st.integers(0, 3)), max_size=12),
+    joined=JOINED,
+    guards=st.lists(st.sampled_from(GUARDS), max_size=2),
+)
+@example(dialect="openai_chat", steps=[1, 1, "1-1", 1, 1], joined=[False] * 12, guards=[GUARDS[-1]])
+def test_a_client_sees_the_same(
+    dialect: str, steps: list[str | int | bytes], joined: list[bool], guards: list[list[Guard]], inside: Dry
+) -> None:
+    """Whatever guards look at it: redacted, blocked or as it came, with the same record."""
+    pieces = arriving(dialect, steps, joined)
+    with mock.patch.object(Form, "text", lambda self, raw: None):
+        expected = seen(inside, dialect, pieces, guards)
+    assert seen(inside, dialect, pieces, guards) == expected
+    assert expected[1]
+
+
+def test_a_text_of_nobodys_business_makes_no_frame(inside: Dry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a guard whose matches begin elsewhere."""
+    hits = counted(monkeypatch)
+    pieces = [FIRST["openai_chat"], *map(chat, "abcdefgh"), chat("1-"), chat("i"), b"data: [DONE]\n\n"]
+    shown, record = seen(inside, "openai_chat", pieces, [GUARDS[1]])
+    assert shown == b"".join(pieces)
+    assert [frame.raw for frame in hits] == [chat("1-"), chat("i")], "what may begin a match, and what decides"
+    assert record[0] == "done"

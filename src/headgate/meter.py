@@ -87,6 +87,12 @@ class Meter:
             elif kind is Failed:
                 self.failed = event  # type: ignore[assignment]
 
+    def take(self, text: str) -> None:
+        """As `observe` of a delta with this text."""
+        self._texts.append(text)
+        if len(self._texts) == _TOGETHER:
+            self._weigh()
+
     def _weigh(self) -> None:
         texts, self._texts = self._texts, []
         text = "".join(texts)

@@ -18,8 +18,9 @@ import structlog
 
 from headgate import answer, clock
 from headgate.attempt import Served
+from headgate.dialects.form import Form, Passer
 from headgate.dialects.memo import Remember
-from headgate.dialects.render import Render
+from headgate.dialects.render import Patched, Render, Verbatim
 from headgate.dispatch import Dispatch
 from headgate.errors import HeadgateError, Internal, Refused, Unavailable, UpstreamError, UpstreamRefused
 from headgate.joint import Joint
@@ -209,7 +210,7 @@ class Flow:
             if not self._show(frames, write):
                 return False
         try:
-            ended = await self._frames.pour(take)
+            ended = await self._frames.pour(take, self._passer(write))
         except HeadgateError:
             if not self._frames.progress.complete:
                 raise
@@ -217,6 +218,25 @@ class Flow:
         if broken is not None:
             raise broken
         return ended
+
+    def _passer(self, write: Sink) -> Passer | None:
+        """The short way of a frame that is told by its form and of no guard's business, where the answer is shown as it comes. What one
+        filter has taken must not be taken back: with more of them, there is none."""
+        meter, render, filters = self._served.meter, self._render, self._filters
+        if self._aside or len(filters) > 1 or not isinstance(render, Verbatim | Patched):
+            return None
+        passes = filters[0].passes if filters else None
+
+        def pass_on(form: Form, raw: bytes, text: str) -> bool | None:
+            if self._withheld or (passes is not None and not passes(form.key, text)):
+                return None
+            meter.take(text)
+            if not (out := render.pass_on(form, raw, text)):
+                return True
+            self._shown = True
+            return write(out)
+
+        return pass_on
 
     def _show(self, frames: list[Frame], write: Sink) -> bool:
         """Whether more may come."""

@@ -16,7 +16,7 @@ import msgspec
 
 from headgate import clock
 from headgate.dialects.base import Decoder, Dialect
-from headgate.dialects.form import Form, form_of
+from headgate.dialects.form import Form, Passer, form_of
 from headgate.errors import UpstreamMalformed, UpstreamRefused, UpstreamTruncated
 from headgate.model.events import Decoded, Event, Frame, PartDelta, Path, Slot, placed
 from headgate.net import Call, Headers, Open, Response, header
@@ -74,8 +74,9 @@ class Source:
     async def read(self) -> list[Frame]:
         raise NotImplementedError
 
-    async def pour(self, taker: Taker) -> bool:
-        """Hands the frames to `taker` as they arrive, until it says no (False) or the answer ends (True). Raises what `read` does."""
+    async def pour(self, taker: Taker, passer: Passer | None) -> bool:
+        """Hands the frames to `taker` as they arrive, until it says no (False) or the answer ends (True). Raises what `read` does.
+        One that is told by its form is offered to `passer` before."""
         while frames := await self.read():
             if not taker(frames):
                 return False
@@ -137,21 +138,23 @@ class Frames(Source):
                 return frames
         return []
 
-    async def pour(self, taker: Taker) -> bool:
+    async def pour(self, taker: Taker, passer: Passer | None) -> bool:
         split = self._splitter
         if split is not None and not self._ended:
 
             def sink(data: bytes) -> bool:
                 known = self._form
-                if known is not None and not split.waiting and (frame := known.read(data)) is not None:
+                if known is not None and not split.waiting and (text := known.text(data)) is not None:
                     self._forms = FORMS
-                    return taker([frame])
+                    if passer is not None and (told := passer(known, data, text)) is not None:
+                        return told
+                    return taker([known.frame(data, text)])
                 frames = [self._frame(item) for item in split.feed(data)]
                 return not frames or taker(frames)
 
             if not await self.response.pour(sink):
                 return False
-        return await super().pour(taker)
+        return await super().pour(taker, passer)
 
     def _truncated(self, frames: list[Frame]) -> None:
         """The body ended early. What came with its last bytes is still shown: the error follows at the next read."""

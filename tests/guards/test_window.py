@@ -66,6 +66,22 @@ def test_streamed_is_whole(engine: Engine, made: list[Guard], parts: list[str]) 
     assert streamed.findings == findings
 
 
+@engines
+@settings(max_examples=80)
+@given(guards(actions=("redact", "block", "flag"), modes=("observe", "warn", "enforce")), pieces())
+def test_a_text_that_passes_was_fed(engine: Engine, made: list[Guard], parts: list[str]) -> None:
+    """A window that is asked before it is fed releases the same, with the same findings."""
+    patterns = accepted(made, engine)
+    assume(patterns is not None)
+    assert patterns is not None
+    asked, fed = Window[int](patterns), Window[int](patterns)
+    for number, part in enumerate(parts):
+        released = [(number, part)] if asked.passes(part) else asked.feed(number, part)
+        assert released == fed.feed(number, part)
+    assert asked.flush() == fed.flush()
+    assert (asked.findings, asked.blocked) == (fed.findings, fed.blocked)
+
+
 @settings(max_examples=60)
 @given(guards(), pieces(), texts)
 def test_what_was_released_is_final(made: list[Guard], parts: list[str], other: str) -> None:

@@ -9,7 +9,7 @@ Unshown    nothing: of an answer whose frames others render.
 
 `show` takes a frame and what the guards let through when its events had been fed to them (its own events, of earlier frames, or none
 yet), and gives the bytes that may go now; `end` takes what they held to the last, and gives the rest. A usage frame that only the
-gateway asked for is not shown.
+gateway asked for is not shown. The first two take a frame also by its form (`pass_on`), where the guards let its text through as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from headgate.dialects.base import Ask, Dialect, Edit, Encoder
+from headgate.dialects.form import Form
 from headgate.dialects.splice import apply, places
 from headgate.model.events import Event, Finished, Fold, Frame, PartDelta, PartStarted, Path, Repeat, Started
 from headgate.model.prompt import Loss
@@ -48,6 +49,10 @@ class Verbatim:
     def __init__(self, hide_usage: bool) -> None:
         self._hide = hide_usage
         self.last = b""
+
+    def pass_on(self, form: Form, raw: bytes, text: str) -> bytes:
+        self.last = raw[form.data]
+        return raw
 
     def show(self, frame: Frame, events: Sequence[Event]) -> bytes:
         if frame.usage_only and self._hide:
@@ -84,6 +89,14 @@ class Patched:
         self._shown: dict[tuple[int, int], list[str]] = {}
         self._edited: set[tuple[int, int]] = set()
         self.last = b""
+
+    def pass_on(self, form: Form, raw: bytes, text: str) -> bytes:
+        if self._queue or self._edited:
+            frame = form.frame(raw, text)
+            return self.show(frame, frame.events)
+        self._shown.setdefault(form.key, []).append(text)
+        self.last = raw[form.data]
+        return raw
 
     def show(self, frame: Frame, events: Sequence[Event]) -> bytes:
         if events is frame.events and not (self._queue or self._edited or frame.usage_only):

@@ -41,20 +41,27 @@ class _Scanner:
         self.decided = 0
         """What begins before it is final."""
 
+    def passes(self, hay: Haystack) -> bool:
+        """Whether no match is in it, nor begins in it or before: then it is decided, and was fed. It is not empty."""
+        tail = self._tail
+        start = self.decided - self._base
+        if (self._opens is None or start != len(tail) or self._opens(hay)) and (
+            self._quiet is None or self._quiet.first(tail + hay, start, len(tail) + len(hay))[0] != len(tail) + len(hay)
+        ):
+            return False
+        self.decided = self._base + len(tail) + len(hay)
+        self._base, self._tail = self.decided - 1, hay[-1:]
+        return True
+
     def feed(self, hay: Haystack, last: bool = False) -> list[Found]:
         """The matches that became final, in order; `last`: the text ends here."""
         if not hay and not last:
             return []
-        base, opens, quiet = self._base, self._opens, self._quiet
+        if not last and self.passes(hay):
+            return []
+        base = self._base
         tail = self._tail + hay if self._tail else hay
         start = self.decided - base
-        if not last and (
-            (opens is not None and start == len(self._tail) and not opens(hay))
-            or (quiet is not None and quiet.first(tail, start, len(tail))[0] == len(tail))
-        ):
-            self.decided = base + len(tail)
-            self._base, self._tail = self.decided - 1, tail[-1:]
-            return []
         limit = len(tail) if last else self._finder.live(tail, start)
         found = self._finder.find(tail, start, limit, self._resume, base) if start < limit else []
         self.decided = base + limit
@@ -88,6 +95,7 @@ class Window(Generic[T]):
         self._engine = patterns.engine
         self._acting = _Scanner(patterns.acting) if patterns.acting else None
         self._watching = _Scanner(patterns.watching) if patterns.watching else None
+        self._one = None if self._acting and self._watching else self._acting or self._watching
         self._blocks = patterns.blocks
         self._counts: dict[int, int] = {}
         self._items: deque[tuple[T, str, int, int]] = deque()
@@ -106,6 +114,17 @@ class Window(Generic[T]):
             self._counts[index] = self._counts.get(index, 0) + counts[index]
             if self.blocked is None and blocks(self._patterns.guards[index]):
                 self.blocked = self._patterns.finding(index)
+
+    def passes(self, text: str) -> bool:
+        """Whether `feed` would release an item with this text as it is, and no other: then the text was fed. (Windows with guards of
+        both kinds do not say.) False: nothing has happened."""
+        if self._one is None or self._items or self._redactions or self.blocked is not None:
+            return False
+        hay = self._engine.encode(text)
+        if not hay or not self._one.passes(hay):
+            return False
+        self._end += len(hay)
+        return True
 
     def feed(self, item: T, text: str) -> list[tuple[T, str]]:
         if self.blocked is not None:

@@ -37,6 +37,11 @@ class Filter:
         """What goes on of a frame's events, and of those held before them. The very same sequence where all pass as they are."""
         raise NotImplementedError
 
+    def passes(self, key: tuple[int, int], text: str) -> bool:
+        """Whether this next text of a part passes as it is, and no other is let go by it: then the filter has had it, as by `events`.
+        False: nothing has happened."""
+        return False
+
     def flush(self) -> Sequence[Event]:
         return ()
 

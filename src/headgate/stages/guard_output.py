@@ -51,6 +51,10 @@ class _Guarding(Filter):
             return events if told is None else told
         return [told for event in events for told in self._event(event)]
 
+    def passes(self, key: tuple[int, int], text: str) -> bool:
+        window = self._windows.get(key) if self._stopping is None else None
+        return type(window) is Window and window.passes(text)
+
     def _event(self, event: Event) -> Sequence[Event]:
         if type(event) is PartDelta:
             told = self._delta(event)
