@@ -7,6 +7,7 @@ what is shown is what one pass over the whole text gives. A block ends the answe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -49,7 +50,8 @@ class _Guarding(Filter):
         if len(events) == 1 and type(event := events[0]) is PartDelta:  # as in nearly every frame of a stream
             told = self._delta(event)
             return events if told is None else told
-        return [told for event in events for told in self._event(event)]
+        told = [one for event in events for one in self._event(event)]
+        return events if len(told) == len(events) and all(map(is_, told, events)) else told
 
     def passes(self, key: tuple[int, int], text: str) -> bool:
         window = self._windows.get(key) if self._stopping is None else None
