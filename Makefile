@@ -9,7 +9,7 @@ serve: .venv/run.stamp
 	@$(RUN)/headgate serve
 
 test: .venv/dev.stamp
-	$(RUN)/pytest
+	$(RUN)/pytest -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(RUN)/ruff format --check src tests bench docs
