@@ -1,10 +1,17 @@
 """What we mean to reach, as a table: how each value is read from the figures, its bound and its unit. A value is None where a system
-that it needs was not there."""
+that it needs was not there.
+
+A streamed chunk has its bound twice. 25 µs was set on a machine on which nginx took 18 µs for the 1 kB request of this bench, LiteLLM
+9,495 and Portkey 1,012; where those take more, by as much as the machine is slower, the bound holds as a ratio to nginx's request.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+CHUNK, NGINX = 25.0, 18.0
+"""µs of a streamed chunk, and of nginx's 1 kB request where that bound was set."""
 
 Figures = dict[str, dict[str, dict[str, Any] | None]]
 
@@ -29,8 +36,20 @@ def _ratio(over: tuple[str, str], under: tuple[str, str], name: str = "cpu_us") 
 TARGETS: tuple[tuple[str, str, float, Callable[[Figures], float | None]], ...] = (
     ("1 kB request, processor time of nginx", "×", 12.5, _ratio(("small", "headgate"), ("small", "nginx"))),
     ("1 kB request, processor time of LiteLLM", "×", 0.025, _ratio(("small", "headgate"), ("small", "litellm"))),
-    ("one streamed chunk, of some 14,000 a second", "µs", 25.0, _single("busy_chunk", "cpu_us")),
-    ("one streamed chunk, of some 4,000 a second", "µs", 25.0, _single("chunk", "cpu_us")),
+    ("one streamed chunk, of some 14,000 a second", "µs", CHUNK, _single("busy_chunk", "cpu_us")),
+    ("one streamed chunk, of some 4,000 a second", "µs", CHUNK, _single("chunk", "cpu_us")),
+    (
+        "one streamed chunk, of some 14,000 a second, by nginx's 1 kB request",
+        "×",
+        CHUNK / NGINX,
+        _ratio(("busy_chunk", "headgate"), ("small", "nginx")),
+    ),
+    (
+        "one streamed chunk, of some 4,000 a second, by nginx's 1 kB request",
+        "×",
+        CHUNK / NGINX,
+        _ratio(("chunk", "headgate"), ("small", "nginx")),
+    ),
     (
         "crossing (Anthropic client, chat upstream), processor time of same dialect",
         "×",

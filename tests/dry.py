@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -33,15 +34,18 @@ WHO = Identity(key_id="k", key_name="suite", tenant="suite")
 
 
 class Scripted(Response):
-    """A `net.Response` of these pieces."""
+    """A `net.Response` of these pieces, and of this error behind them."""
 
     status = 200
 
-    def __init__(self, kind: bytes, pieces: Sequence[bytes]) -> None:
+    def __init__(self, kind: bytes, pieces: Sequence[bytes], error: UpstreamError | None = None) -> None:
         self.headers: Headers = [(b"content-type", kind)]
         self._pieces = list(reversed(pieces))
+        self._error = error
 
     async def read(self) -> bytes:
+        if not self._pieces and self._error is not None:
+            raise self._error
         return self._pieces.pop() if self._pieces else b""
 
     def limit(self, seconds: float | None) -> None:
@@ -76,8 +80,12 @@ class Dry:
         assert x.route is not None
         return pipeline.dispatch.prepare(x, x.route.targets[0])
 
-    def answer(self, path: str, body: bytes, reply: Scripted, stages: Sequence[Stage]) -> bytes:
-        """What a client gets of this reply, with these stages after the gateway's own."""
+    def answer(
+        self, path: str, body: bytes, reply: Scripted, stages: Sequence[Stage], keeps_up: Iterable[bool] = ()
+    ) -> bytes:
+        """What a client gets of this reply, with these stages after the gateway's own. `keeps_up`: whether it does, after each piece;
+        then always."""
+        does = chain(keeps_up, repeat(True))
 
         async def open_(call: Call) -> Scripted:
             return reply
@@ -89,9 +97,14 @@ class Dry:
 
         async def run() -> bytes:
             flow = await pipeline.start(self._exchange(path, body))
-            parts = []
-            while data := await flow.next():
+            parts: list[bytes] = []
+
+            def take(data: bytes) -> bool:
                 parts.append(data)
+                return next(does)
+
+            while not await flow.pour(take):
+                pass
             return b"".join(parts)
 
         return self._runner.run(run())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from unittest import mock
 
@@ -22,14 +22,14 @@ import recordings
 from dry import Dry, Scripted
 from headgate.dialects.form import Form
 from headgate.dialects.sse import Parser
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, UpstreamError, UpstreamTimeout, UpstreamTruncated
 from headgate.guards.base import Guard
 from headgate.guards.pattern import compile
-from headgate.model.events import Frame, PartDelta
+from headgate.model.events import Event, Frame, PartDelta
 from headgate.model.exchange import Exchange
 from headgate.net import Headers, Response
 from headgate.snapshot import DIALECTS
-from headgate.stages.base import Stage
+from headgate.stages.base import Filter, Stage
 from headgate.stages.guard_output import GuardOutput
 from headgate.upstream import Frames
 
@@ -218,14 +218,19 @@ class Kept(Stage):
 
 
 MODEL = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
-GUARDS = [
-    [],
-    [Guard(name="few", pattern="[0-9]-[0-9]", replacement="[#]")],
-    [Guard(name="word", pattern="wat+er", max_length=8)],
-    [Guard(name="seen", pattern="e", mode="observe")],
-    [Guard(name="seen", pattern="a", mode="warn"), Guard(name="few", pattern="[0-9]-[0-9]")],
-    [Guard(name="stop", pattern="1-1", action="block")],
-]
+FEW = Guard(name="few", pattern="[0-9]-[0-9]", replacement="[#]")
+SEEN = Guard(name="seen", pattern="e", mode="observe")
+STOP = Guard(name="stop", pattern="1-1", action="block")
+GUARDS = st.sampled_from(
+    [
+        FEW,
+        SEEN,
+        STOP,
+        Guard(name="word", pattern="wat+er", max_length=8),
+        Guard(name="flagged", pattern="a", action="flag"),
+        Guard(name="calls", pattern="a", places=frozenset({"tool_arguments"})),
+    ]
+)
 WORDS = st.sampled_from(["1", "-1", "1-", " a", "wat", "ter", "e", "é", "渠", "1-1", " water", '"', "\\"])
 
 
@@ -247,19 +252,28 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dry]:
             for name, kind in sites.items()
         },
     }
+    config["models"] = {"paced": {"targets": ["openai_chat/m"], "min_rate": 0.001}}
     (folder / "headgate.yaml").write_text(yaml.safe_dump(config))
     made = Dry(folder / "headgate.yaml", folder / "data")
     yield made
     made.close()
 
 
-def seen(inside: Dry, dialect: str, pieces: list[bytes], guards: list[list[Guard]]) -> tuple[bytes, list[Any]]:
+def seen(
+    inside: Dry,
+    dialect: str,
+    pieces: list[bytes],
+    guards: list[list[Guard]],
+    error: UpstreamError | None = None,
+    keeps_up: Sequence[bool] = (),
+) -> tuple[bytes, list[Any]]:
     """What the client gets, or the error that it gets instead, and the record."""
     kept = Kept()
     body = {"model": f"{dialect}/m", "stream": True, "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
     stages = [kept, *(GuardOutput(compile(made)) for made in guards)]
     try:
-        shown = inside.answer(MODEL[dialect], json.dumps(body).encode(), Scripted(b"text/event-stream", pieces), stages)
+        reply = Scripted(b"text/event-stream", pieces, error)
+        shown = inside.answer(MODEL[dialect], json.dumps(body).encode(), reply, stages, keeps_up)
     except HeadgateError as error:
         shown = repr(error).encode()
     return re.sub(rb"req_\w+", b"req", shown), kept.record
@@ -270,25 +284,63 @@ def seen(inside: Dry, dialect: str, pieces: list[bytes], guards: list[list[Guard
     dialect=st.sampled_from(sorted(MADE)),
     steps=st.lists(st.one_of(WORDS, WORDS, TEXT, st.integers(0, 3)), max_size=12),
     joined=JOINED,
-    guards=st.lists(st.sampled_from(GUARDS), max_size=2),
+    guards=st.lists(st.lists(GUARDS, max_size=3, unique_by=lambda guard: guard.name), max_size=2),
+    error=st.sampled_from([None, UpstreamTimeout("silent"), UpstreamTruncated("cut")]),
+    keeps_up=st.lists(st.booleans(), max_size=12),
 )
-@example(dialect="openai_chat", steps=[1, 1, "1-1", 1, 1], joined=[False] * 12, guards=[GUARDS[-1]])
+@example(
+    dialect="openai_chat", steps=[1, 1, "1-1", 1, 1], joined=[False] * 12, guards=[[STOP]], error=None, keeps_up=[]
+)
 def test_a_client_sees_the_same(
-    dialect: str, steps: list[str | int | bytes], joined: list[bool], guards: list[list[Guard]], inside: Dry
+    dialect: str,
+    steps: list[str | int | bytes],
+    joined: list[bool],
+    guards: list[list[Guard]],
+    error: UpstreamError | None,
+    keeps_up: list[bool],
+    inside: Dry,
 ) -> None:
-    """Whatever guards look at it: redacted, blocked or as it came, with the same record."""
+    """Whatever guards look at it (redacted, blocked or as it came), however it ends and however slowly it is read; with the same record."""
     pieces = arriving(dialect, steps, joined)
     with mock.patch.object(Form, "text", lambda self, raw: None):
-        expected = seen(inside, dialect, pieces, guards)
-    assert seen(inside, dialect, pieces, guards) == expected
+        expected = seen(inside, dialect, pieces, guards, error, keeps_up)
+    assert seen(inside, dialect, pieces, guards, error, keeps_up) == expected
     assert expected[1]
 
 
 def test_a_text_of_nobodys_business_makes_no_frame(inside: Dry, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a guard whose matches begin elsewhere."""
     hits = counted(monkeypatch)
-    pieces = [FIRST["openai_chat"], *map(chat, "abcdefgh"), chat("1-"), chat("i"), b"data: [DONE]\n\n"]
-    shown, record = seen(inside, "openai_chat", pieces, [GUARDS[1]])
+    pieces = [FIRST["openai_chat"], *map(chat, "abcd"), chat("1-"), chat("i"), b"data: [DONE]\n\n"]
+    shown, record = seen(inside, "openai_chat", pieces, [[FEW, SEEN]])
     assert shown == b"".join(pieces)
     assert [frame.raw for frame in hits] == [chat("1-"), chat("i")], "what may begin a match, and what decides"
     assert record[0] == "done"
+
+
+class Breaking(Stage):
+    """Its filter has a defect that looks like the network's fault."""
+
+    name = "breaking"
+
+    def filter(self, x: Exchange) -> Filter:
+        class Breaks(Filter):
+            def events(self, events: Sequence[Event]) -> Sequence[Event]:
+                return events
+
+            def passes(self, key: tuple[int, int], text: str) -> bool:
+                raise TimeoutError("a defect")
+
+        return Breaks()
+
+
+def test_a_defect_is_not_the_providers_fault(inside: Dry) -> None:
+    """Where the provider's pace is watched, a timeout is told as such."""
+    pieces = [FIRST["openai_chat"], *map(chat, "abc"), b"data: [DONE]\n\n"]
+    kept = Kept()
+    body = json.dumps({"model": "paced", "stream": True, "messages": [{"role": "user", "content": "hi"}]})
+    shown = inside.answer(
+        MODEL["openai_chat"], body.encode(), Scripted(b"text/event-stream", pieces), [kept, Breaking()]
+    )
+    assert b'"code":"internal_error"' in shown
+    assert kept.record[:2] == ["failed", "failed"] and "Internal" in kept.record[-1]

@@ -1,17 +1,15 @@
-"""The server keeps a client's next request in its socket when it is told to, accepts many connections in one turn of its loop, and has
-the threads of its pool from the start."""
+"""The server keeps a client's next request in its socket when it is told to, and accepts many connections in one turn of its loop."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 import time
 
 import uvicorn
 import uvloop
 
-from headgate.cli.serve import ACCEPTS, THREADS, event_loop, handles
+from headgate.cli.serve import ACCEPTS, handles
 from headgate.http.incoming import Incoming
 from headgate.http.server import bounded
 
@@ -89,19 +87,3 @@ def test_many_connections_are_accepted_in_one_turn_of_the_loop() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
-
-
-def test_the_pool_has_all_its_threads_from_the_start() -> None:
-    """As many as ever meet find a thread each, and none is added for them."""
-
-    async def run() -> None:
-        before = threading.active_count()
-        together = threading.Barrier(THREADS, timeout=10.0)
-        await asyncio.gather(*(asyncio.to_thread(together.wait) for _ in range(THREADS)))
-        assert threading.active_count() == before
-
-    alone = threading.active_count()
-    with asyncio.Runner(loop_factory=event_loop) as runner:
-        assert threading.active_count() == alone + THREADS
-        runner.run(run())
-    assert threading.active_count() == alone

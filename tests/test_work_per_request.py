@@ -55,8 +55,8 @@ PATHS = {"same dialect": ("/v1/chat/completions", CHAT), "crossing": ("/v1/messa
 CEILINGS: dict[str, dict[str, tuple[int, int, int, int]]] = {
     "same dialect": {
         "request": (293, 203, 1537, 14970),
-        "stream": (709, 783, 3398, 16730),
-        "chunk": (12, 18, 46, 70),
+        "stream": (722, 783, 3425, 16730),
+        "chunk": (13, 18, 51, 70),
     },
     "crossing": {
         "request": (462, 336, 2161, 18292),

@@ -119,6 +119,8 @@ class Flow:
         self._pipeline = pipeline
         self._shown = False
         self._over = False
+        self._broken: Exception | None = None
+        """What taking a frame raised: raised by who pours, so that it is not taken for the source's."""
         self.whole = not (x.head and x.head.stream)
         self.status = 200
         self._filters: list[Filter] = []
@@ -193,16 +195,13 @@ class Flow:
         return True
 
     async def _poured(self, write: Sink) -> bool:
-        broken: Exception | None = None
-
         def take(frames: list[Frame]) -> bool:
-            nonlocal broken
             try:
                 for frame in frames:
                     self._served.meter.observe(frame.events)
                 return self._show(frames, write)
             except Exception as error:  # noqa: BLE001 - raised below: it is not the source's
-                broken = error
+                self._broken = error
                 return False
 
         if self._pending:
@@ -215,26 +214,32 @@ class Flow:
             if not self._frames.progress.complete:
                 raise
             return True  # after its end, an answer cannot fail any more
+        broken, self._broken = self._broken, None
         if broken is not None:
             raise broken
         return ended
 
     def _passer(self, write: Sink) -> Passer | None:
         """The short way of a frame that is told by its form and of no guard's business, where the answer is shown as it comes. What one
-        filter has taken must not be taken back: with more of them, there is none."""
-        meter, render, filters = self._served.meter, self._render, self._filters
+        filter has taken must not be taken back: with more of them, there is none. (A filter of tool arguments alone takes the long
+        way.)"""
+        meter, render, filters, progress = self._served.meter, self._render, self._filters, self._frames.progress
         if self._aside or len(filters) > 1 or not isinstance(render, Verbatim | Patched):
             return None
         passes = filters[0].passes if filters else None
 
         def pass_on(form: Form, raw: bytes, text: str) -> bool | None:
-            if self._withheld or (passes is not None and not passes(form.key, text)):
-                return None
-            meter.take(text)
-            if not (out := render.pass_on(form, raw, text)):
-                return True
-            self._shown = True
-            return write(out)
+            try:
+                if progress.complete or (passes is not None and not passes(form.key, text)):
+                    return None
+                meter.take(text)
+                if not (out := render.pass_on(form, raw, text)):
+                    return True
+                self._shown = True
+                return write(out)
+            except Exception as error:  # noqa: BLE001 - raised in `_poured`
+                self._broken = error
+                return False
 
         return pass_on
 

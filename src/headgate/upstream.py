@@ -76,7 +76,7 @@ class Source:
 
     async def pour(self, taker: Taker, passer: Passer | None) -> bool:
         """Hands the frames to `taker` as they arrive, until it says no (False) or the answer ends (True). Raises what `read` does.
-        One that is told by its form is offered to `passer` before."""
+        One that is told by its form may be offered to `passer` before."""
         while frames := await self.read():
             if not taker(frames):
                 return False

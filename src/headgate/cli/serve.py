@@ -52,8 +52,9 @@ BLOCK = 8 << 20
 block that it has mapped and freed stands free (mallopt(3), M_MMAP_THRESHOLD): of a long request after each one, to take it again page by
 page, an eighth of what a prompt of 400 kB costs (1,870 to 1,630 µs). So it keeps 16 MB at most."""
 THREADS = 4
-"""Of the event loop's pool, which has what may take its time: a reload, a scrape, a look into the database. All are there from the start:
-a pool that grows whenever more than ever meet cannot be told from a leak."""
+"""Of the event loop's pool, which has what may take its time: a reload, a scrape, a look into the database, a draft's schema. More would
+go no faster, they share the interpreter. All are there from the start: a pool that grows whenever more than ever meet cannot be told from
+a leak."""
 TLS_CHECK_TICKS = 50  # of 0.1 s: renewed certificates are served within five seconds
 CONFIG_CHECK_TICKS = 5
 LAST_WORDS = 2.0
@@ -150,12 +151,17 @@ def _serve(gateway: Gateway, config: Config, watch: Watch | None, listener: sock
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
-    """A loop with its pool of THREADS, every one of them started."""
+    """A loop with its pool of THREADS, every one of them started. Raises RuntimeError where the system does not give them."""
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="headgate-pool")
     here = threading.Barrier(THREADS + 1)
-    for _ in range(THREADS):
-        pool.submit(here.wait)
-    here.wait()
+    try:
+        for _ in range(THREADS):
+            pool.submit(here.wait)
+        here.wait()
+    except BaseException:
+        here.abort()  # else those that wait would keep the process
+        pool.shutdown()
+        raise
     loop = uvloop.new_event_loop()
     loop.set_default_executor(pool)
     return loop

@@ -3,7 +3,7 @@
 Rules of this file:
 - A decoder says of what it read (`Decoded.alike`) that a document which differs in nothing but its text means the same but for that
   text, and that reading it changes nothing in the decoder. The next frame of that form is then told by its bytes: no framing is looked
-  for, no JSON parsed (6 µs less a chunk). Where nobody wants its events, there is no frame either (`text`).
+  for, no JSON parsed (6 µs less a chunk). Where it is of no guard's business there is no frame either (a `Passer`).
 - Of that form is a text that means itself: valid UTF-8 without a quote, a backslash or a control character (RFC 8259 §7). Frames with
   other texts are read; so is the next one, whatever its form, once the decoder has read one that is not alike.
 """
@@ -17,17 +17,17 @@ from headgate.model.events import Frame, PartDelta, Slot
 
 
 class Form:
-    """`frame`: the one that was read, with its one delta; `text`: where in its bytes that delta's text stands."""
+    """`frame`: the one that was read, with its one delta; `place`: where in its bytes that delta's text stands."""
 
     __slots__ = ("_begin", "_end", "_event", "_head", "_kind", "_path", "_tail", "_text", "data", "key")
 
-    def __init__(self, frame: Frame, delta: PartDelta, text: tuple[int, int]) -> None:
+    def __init__(self, frame: Frame, delta: PartDelta, place: tuple[int, int]) -> None:
         assert frame.span is not None and delta.slot is not None
         raw, size = frame.raw, len(frame.raw)
         self._event = frame.event
         self._begin, self._end = frame.span[0], frame.span[1] - size
-        self._head, self._tail = raw[: text[0]], raw[text[1] :]
-        self._text = slice(text[0], text[1] - size)
+        self._head, self._tail = raw[: place[0]], raw[place[1] :]
+        self._text = slice(place[0], place[1] - size)
         self._kind, self._path = delta.kind, delta.slot.path
         self.data = slice(self._begin, self._end)
         """Where a frame of this form has its document."""

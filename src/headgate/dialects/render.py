@@ -91,7 +91,7 @@ class Patched:
         self.last = b""
 
     def pass_on(self, form: Form, raw: bytes, text: str) -> bytes:
-        if self._queue or self._edited:
+        if self._queue:
             frame = form.frame(raw, text)
             return self.show(frame, frame.events)
         self._shown.setdefault(form.key, []).append(text)

@@ -41,29 +41,29 @@ class _Scanner:
         self.decided = 0
         """What begins before it is final."""
 
-    def passes(self, hay: Haystack) -> bool:
-        """Whether no match is in it, nor begins in it or before: then it is decided, and was fed. It is not empty."""
-        tail = self._tail
-        start = self.decided - self._base
-        if (self._opens is None or start != len(tail) or self._opens(hay)) and (
-            self._quiet is None or self._quiet.first(tail + hay, start, len(tail) + len(hay))[0] != len(tail) + len(hay)
-        ):
-            return False
-        self.decided = self._base + len(tail) + len(hay)
+    def clear(self, hay: Haystack) -> bool:
+        """Whether `feed` would decide all of this and find nothing, told by one search. It is not empty."""
+        tail, start = self._tail, self.decided - self._base
+        if self._opens is not None and start == len(tail) and not self._opens(hay):
+            return True
+        end = len(tail) + len(hay)
+        return self._quiet is not None and self._quiet.first(tail + hay, start, end)[0] == end
+
+    def skip(self, hay: Haystack) -> None:
+        """Feeds what is clear."""
+        self.decided = self._base + len(self._tail) + len(hay)
         self._base, self._tail = self.decided - 1, hay[-1:]
-        return True
 
     def feed(self, hay: Haystack, last: bool = False) -> list[Found]:
         """The matches that became final, in order; `last`: the text ends here."""
         if not hay and not last:
             return []
-        if not last and self.passes(hay):
-            return []
+        clear = not last and self.clear(hay)
         base = self._base
         tail = self._tail + hay if self._tail else hay
         start = self.decided - base
-        limit = len(tail) if last else self._finder.live(tail, start)
-        found = self._finder.find(tail, start, limit, self._resume, base) if start < limit else []
+        limit = len(tail) if last or clear else self._finder.live(tail, start)
+        found = [] if clear or start >= limit else self._finder.find(tail, start, limit, self._resume, base)
         self.decided = base + limit
         if limit > 1:
             self._tail = tail[limit - 1 :]
@@ -95,7 +95,7 @@ class Window(Generic[T]):
         self._engine = patterns.engine
         self._acting = _Scanner(patterns.acting) if patterns.acting else None
         self._watching = _Scanner(patterns.watching) if patterns.watching else None
-        self._one = None if self._acting and self._watching else self._acting or self._watching
+        self._scanners = [scanner for scanner in (self._acting, self._watching) if scanner is not None]
         self._blocks = patterns.blocks
         self._counts: dict[int, int] = {}
         self._items: deque[tuple[T, str, int, int]] = deque()
@@ -116,13 +116,16 @@ class Window(Generic[T]):
                 self.blocked = self._patterns.finding(index)
 
     def passes(self, text: str) -> bool:
-        """Whether `feed` would release an item with this text as it is, and no other: then the text was fed. (Windows with guards of
-        both kinds do not say.) False: nothing has happened."""
-        if self._one is None or self._items or self._redactions or self.blocked is not None:
+        """Whether `feed` would release an item with this text as it is, and nothing else: then the text was fed. False: nothing has
+        happened."""
+        if not text or self._items or self._redactions or self.blocked is not None:
             return False
         hay = self._engine.encode(text)
-        if not hay or not self._one.passes(hay):
-            return False
+        for scanner in self._scanners:
+            if not scanner.clear(hay):
+                return False
+        for scanner in self._scanners:
+            scanner.skip(hay)
         self._end += len(hay)
         return True
 
@@ -133,10 +136,10 @@ class Window(Generic[T]):
         if self._watching is not None:
             for _, index, _ in self._watching.feed(hay):
                 self._counts[index] = self._counts.get(index, 0) + 1
-        if self._acting is None:
-            return [(item, text)]
         begin = self._end
         end = self._end = begin + len(hay)
+        if self._acting is None:
+            return [(item, text)]
         found = self._acting.feed(hay)
         if self._acting.decided == end and not (found or self._items or self._redactions):
             return [(item, text)]

@@ -1,8 +1,9 @@
-"""What a stage is. All four methods are optional: the pipeline calls those that a class overrides.
+"""What a stage is. All methods are optional: the pipeline calls those that a class overrides.
 
 start   before dispatch, in order. None: go on. Raise `Refused`: stop. It may read the request, and edit it through `x.edits`.
 events  on the answer's events, in reverse order: pass, change, hold or add. A stage holds only PartDeltas, and gives back each
         one it held, in order, at the latest from `flush`.
+passes  before `events`, of a text that may need none: the short way of most frames of a stream.
 flush   the answer ended: what was held.
 finish  exactly once if `start` was entered, in reverse order; a plain function, so that nothing cancels it half-way.
         The outcome is in `x.outcome`.
@@ -38,8 +39,8 @@ class Filter:
         raise NotImplementedError
 
     def passes(self, key: tuple[int, int], text: str) -> bool:
-        """Whether this next text of a part passes as it is, and no other is let go by it: then the filter has had it, as by `events`.
-        False: nothing has happened."""
+        """Whether this next text of a part (choice, part) passes as it is, and nothing else goes on by it: then the filter has had it, as
+        by `events`. False: nothing has happened, and `events` is to be asked."""
         return False
 
     def flush(self) -> Sequence[Event]:
