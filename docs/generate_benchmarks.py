@@ -125,7 +125,7 @@ def _machine(results: dict[str, Any]) -> str:
 
 def _targets(targets: list[dict[str, Any]]) -> str:
     rows = [f"| {row['what']} | {_amount(row, 'bound')} | {_amount(row, 'value')} | {_met(row)} |\n" for row in targets]
-    return "## Targets\n\n| what | at most | measured | |\n|---|--:|--:|---|\n" + "".join(rows)
+    return "## Targets\n\n| what | at most | measured | |\n|---|--:|--:|---|\n" + "".join(rows) + SET_ELSEWHERE
 
 
 def _amount(row: dict[str, Any], name: str) -> str:
