@@ -18,6 +18,8 @@ END = b"0\r\n\r\n"
 
 
 class Wire(asyncio.Transport):
+    closing = False
+
     def pause_reading(self) -> None:
         return None
 
@@ -25,20 +27,22 @@ class Wire(asyncio.Transport):
         return None
 
     def abort(self) -> None:
-        return None
+        self.closing = True
 
     def is_closing(self) -> bool:
-        return False
+        return self.closing
 
 
 def read(loop: asyncio.AbstractEventLoop, pieces: list[bytes]) -> tuple[bytes, bool, str, bool]:
     """The body, whether it is over, what is wrong with it, whether the connection may be used again."""
     connection = Connection(loop)
-    connection.connection_made(Wire())
+    wire = Wire()
+    connection.connection_made(wire)
     connection.begin(10.0)
     connection._sent = True
     for piece in pieces:
-        connection.data_received(piece)
+        if not wire.closing:
+            connection.data_received(piece)
     body = b"".join(connection._chunks)
     connection._chunks.clear()
     error = connection._error
@@ -65,7 +69,18 @@ def loop() -> object:
 
 @given(
     chunks=st.lists(CHUNK, max_size=8),
-    end=st.sampled_from([END, END, b"", b"0\r\na: b\r\n\r\n", b"5\r\nhel"]),
+    end=st.sampled_from(
+        [
+            END,
+            END,
+            b"",
+            b"0\r\na: b\r\n\r\n",
+            b"5\r\nhel",
+            END + b"\r\n",
+            END + b"junk",
+            END + HEAD + b"1\r\nx\r\n" + END,
+        ]
+    ),
     cuts=CUT,
 )
 @example(chunks=[chunk(b"one")], end=b"5\r\nhello\r\n", cuts=[])

@@ -104,6 +104,8 @@ async def test_what_an_uploads_source_raises_is_raised_to_who_waits(pool: Pool, 
         await asyncio.wait_for(whole(pool, call(script, body())), 1)
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
 BROKEN: dict[str, tuple[Reply, type[UpstreamError]]] = {
     "closed before answering": (Reply(raw=b"", after="close"), UpstreamUnreachable),
     "reset before answering": (Reply(raw=b"", after="reset"), UpstreamUnreachable),
@@ -156,6 +158,41 @@ async def test_interim_answers_are_skipped(pool: Pool, script: Upstream) -> None
     assert (response.status, response.headers) == (200, [(b"content-length", b"2")])
     assert await response.read() == b"ok"
     response.close()
+
+
+ENDED = {
+    "counted": (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 200, b"ok"),
+    "chunked": (CHUNKED + b"2\r\nok\r\n0\r\n\r\n", 200, b"ok"),
+    "empty": (b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n", 503, b""),
+    "without a body": (b"HTTP/1.1 204 X\r\n\r\n", 204, b""),
+}
+
+
+@pytest.mark.parametrize("name", ENDED)
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nx: y\r\n\r\nevil",
+        b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.",
+        b"junk",
+    ],
+    ids=["an answer", "a farewell", "an interim answer", "some of a head", "no HTTP"],
+)
+async def test_what_comes_behind_an_answer_is_none(name: str, behind: bytes, pool: Pool, script: Upstream) -> None:
+    """Its status and body stay as they are, and the connection is not used again (RFC 9112 §6.3)."""
+    raw, status, body = ENDED[name]
+    script.script(Reply(raw=raw + behind), Reply(pieces=[b"next"]))
+    before = script.connections
+    response = await pool(call(script))
+    assert (response.status, await response.read()) == (status, body)
+    assert await response.read() == b""
+    response.close()
+    assert (b"x", b"y") not in response.headers
+    assert pool.open_connections == 0
+    assert await whole(pool, call(script)) == b"next"
+    assert script.connections - before == 2
 
 
 async def test_a_stale_connection_is_replaced_without_the_caller_noticing(

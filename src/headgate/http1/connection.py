@@ -8,6 +8,7 @@ Rules of this file:
 - Between two chunks, one that comes alone and whole (as most events of streams do) passes the parser by (chunk.py).
 - A response is over when its framing says so. A close before that is UpstreamTruncated, unless the close *is* the framing
   (neither length nor chunks, RFC 9112 §6.3).
+- What comes behind a finished answer is dropped, and the connection with it: it must not be taken for another (RFC 9112 §6.3).
 - Heads are bounded in bytes and fields, interim (1xx) answers in number, decompression in steps.
 - Every error a caller sees from here is one of ours.
 """
@@ -160,6 +161,8 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------ httptools callbacks
 
     def on_message_begin(self) -> None:
+        if self._done:
+            raise UpstreamMalformed("bytes behind the upstream's answer")  # which stays done: the connection ends
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -369,15 +372,7 @@ class Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether the exchange ended so that another may follow."""
-        return (
-            self._done
-            and self._keep
-            and self._sent
-            and not self._chunks
-            and self._error is None
-            and self.transport is not None
-            and not self.transport.is_closing()
-        )
+        return self.alive and self._done and self._keep and self._sent and not self._chunks and self._error is None
 
     @property
     def behind(self) -> bool:
