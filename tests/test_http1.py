@@ -222,14 +222,73 @@ async def test_a_connection_closed_while_idle_is_not_used(pool: Pool, script: Up
     assert len(script.requests) == 2
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_compressed_answers_are_opened(encoding: str, pool: Pool, script: Upstream) -> None:
-    text = b"some text " * 1000
-    packed = gzip.compress(text) if encoding == "gzip" else zlib.compress(text)
+TEXT = b"some text " * 1000
+PACKED = {
+    "gzip": ("gzip", gzip.compress(TEXT)),
+    "deflate": ("deflate", zlib.compress(TEXT)),
+    "gzip of several members": ("gzip", b"".join(map(gzip.compress, (TEXT[:4000], b"", TEXT[4000:])))),
+    "gzip with padding": ("gzip", gzip.compress(TEXT) + b"\0" * 50),
+    "deflate twice": ("deflate", zlib.compress(TEXT) * 2),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("size", [7, 100_000])
+async def test_compressed_answers_are_opened(name: str, size: int, pool: Pool, script: Upstream) -> None:
+    """Members of gzip are joined (RFC 1952 §2.2), deflate has none; what else comes behind the end is dropped."""
+    encoding, packed = PACKED[name]
     script.script(
-        Reply(headers={"content-encoding": encoding}, pieces=[packed[i : i + 7] for i in range(0, len(packed), 7)])
+        Reply(
+            headers={"content-encoding": encoding}, pieces=[packed[i : i + size] for i in range(0, len(packed), size)]
+        )
     )
-    assert await whole(pool, call(script)) == text
+    assert await whole(pool, call(script)) == TEXT
+
+
+@pytest.mark.parametrize("before", [b"", gzip.compress(b"one")], ids=["the first", "the second"])
+async def test_a_member_that_breaks_off_is_told(before: bytes, pool: Pool, script: Upstream) -> None:
+    """The framing is whole; what it frames is not."""
+    cut = before + gzip.compress(b"two")[:-9]
+    script.script(Reply(headers={"content-encoding": "gzip"}, pieces=[cut]))
+    with pytest.raises(UpstreamTruncated):
+        await whole(pool, call(script))
+
+
+async def test_a_compressed_answer_is_over_at_its_end_whatever_comes_behind(pool: Pool, script: Upstream) -> None:
+    """Nobody reads on for ever, nor keeps what nobody wants."""
+    before = script.sent
+    script.script(
+        Reply(
+            headers={"content-encoding": "gzip"},
+            pieces=[gzip.compress(TEXT), *[b"g" * 262_144] * 400],
+            chunked=True,
+            after="hang",
+        )
+    )
+    assert await whole(pool, call(script, idle=0.5)) == TEXT
+    assert pool.open_connections == 0
+    assert await asyncio.to_thread(script.requests[0].closed.wait, 2)
+    assert script.sent - before < 100
+
+
+async def test_each_member_is_handed_on_when_it_comes(pool: Pool, script: Upstream) -> None:
+    """Also the second one of a piece: it does not wait for the next piece."""
+    packed = [gzip.compress(text) for text in (b"one", b"two", b"three")]
+    script.script(
+        Reply(
+            headers={"content-encoding": "gzip"},
+            pieces=[packed[0], packed[1] + packed[2]],
+            chunked=True,
+            pause=0.1,
+            after="hang",
+        )
+    )
+    got: list[bytes] = []
+    response = await pool(call(script, idle=0.5))
+    with pytest.raises(UpstreamTimeout):
+        await response.pour(lambda data: got.append(data) is None)
+    response.close()
+    assert got == [b"one", b"two", b"three"]
 
 
 async def test_a_decompression_bomb_meets_the_readers_limit_first(pool: Pool, script: Upstream) -> None:

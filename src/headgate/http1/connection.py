@@ -9,14 +9,13 @@ Rules of this file:
 - A response is over when its framing says so. A close before that is UpstreamTruncated, unless the close *is* the framing
   (neither length nor chunks, RFC 9112 §6.3).
 - What comes behind a finished answer is dropped, and the connection with it: it must not be taken for another (RFC 9112 §6.3).
-- Heads are bounded in bytes and fields, interim (1xx) answers in number, decompression in steps.
+- Heads are bounded in bytes and fields, interim (1xx) answers in number, decompression in steps (inflate.py).
 - Every error a caller sees from here is one of ours.
 """
 
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import cast
@@ -25,13 +24,13 @@ import httptools
 
 from headgate.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
 from headgate.http1.chunk import CRLF, alone
+from headgate.http1.inflate import Inflate
 from headgate.net import Headers, Sink
 
 HIGH = 256 * 1024
 HEAD_BYTES = 64 * 1024
 HEAD_FIELDS = 256
 INTERIM = 16
-INFLATE_STEP = 256 * 1024
 REST = "send the rest of its answer"
 NOT_HTTP = "the upstream's answer is not HTTP/1.1"
 
@@ -75,8 +74,7 @@ class Connection(asyncio.Protocol):
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
         self._paused = False
-        self._inflate: zlib._Decompress | None = None
-        self._inflating = False
+        self._inflate: Inflate | None = None
         self._tail = False
         """The first of `_chunks` is what a step of decompression left: between two steps others have their turn."""
         self._keep = False
@@ -107,7 +105,8 @@ class Connection(asyncio.Protocol):
             return
         else:
             self.on_body(chunk)
-        if waited and self._sink is not None and self._deliver() and not self._done and self._error is None:
+        goes_on = waited and self._sink is not None and self._deliver()
+        if goes_on and not self._done and not self._tail and self._error is None:
             self._heard = self._now()
         else:
             self._wake()
@@ -182,7 +181,7 @@ class Connection(asyncio.Protocol):
             if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
                 self._framed = True
             elif name == b"content-encoding" and value.strip().lower() in (b"gzip", b"x-gzip", b"deflate"):
-                self._inflate = zlib.decompressobj(47)
+                self._inflate = Inflate()
 
     def on_body(self, body: bytes) -> None:
         self._chunks.append(body)
@@ -313,7 +312,7 @@ class Connection(asyncio.Protocol):
                 if self._error is not None:
                     raise self._error
                 if self._done:
-                    if self._inflate is not None and not self._inflate.eof and self._inflating:
+                    if self._inflate is not None and self._inflate.halfway:
                         raise UpstreamTruncated("the upstream's compressed answer ended before its end")
                     return True
                 await self._wait(seconds, REST)
@@ -347,19 +346,19 @@ class Connection(asyncio.Protocol):
         return data
 
     def _inflated(self) -> bytes:
-        """One bounded step of decompression: a bomb meets the reader's limit before it meets our memory."""
+        """One step of decompression. Behind a compressed body's end the answer is over, whatever its framing says."""
         assert self._inflate is not None
         packed = self._chunks.popleft()
-        self._inflating = True
-        self._buffered -= len(packed)
-        try:
-            data = self._inflate.decompress(packed, INFLATE_STEP)
-        except zlib.error as error:
-            raise UpstreamMalformed("the upstream's compressed answer is damaged") from error
-        self._tail = bool(self._inflate.unconsumed_tail)
-        if self._tail:
-            self._chunks.appendleft(self._inflate.unconsumed_tail)
-            self._buffered += len(self._inflate.unconsumed_tail)
+        if self._inflate.over(packed):
+            self._chunks.clear()
+            self._tail, self._done = False, True
+            self.abort()
+            return b""
+        data, rest = self._inflate.step(packed)
+        self._buffered -= len(packed) - len(rest)
+        self._tail = bool(rest)
+        if rest:
+            self._chunks.appendleft(rest)
         self._resume()
         return data
 
