@@ -124,6 +124,14 @@ BROKEN: dict[str, tuple[Reply, type[UpstreamError]]] = {
     "endless header": (Reply(raw=b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000, after="hang"), UpstreamMalformed),
     "endless headers": (Reply(raw=b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 5000, after="hang"), UpstreamMalformed),
     "a storm of interim answers": (Reply(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 100, after="hang"), UpstreamMalformed),
+    "endless trailers": (
+        Reply(raw=CHUNKED + b"2\r\nok\r\n0\r\n" + b"x: y\r\n" * 200_000, after="hang"),
+        UpstreamMalformed,
+    ),
+    "an endless trailer": (
+        Reply(raw=CHUNKED + b"2\r\nok\r\n0\r\nx: " + b"a" * 1_000_000, after="hang"),
+        UpstreamMalformed,
+    ),
     "silence": (Reply(raw=b"", after="hang"), UpstreamTimeout),
     "silence in the body": (Reply(pieces=[b"abc"], chunked=True, after="hang"), UpstreamTimeout),
     "damaged compression": (
@@ -193,6 +201,23 @@ async def test_what_comes_behind_an_answer_is_none(name: str, behind: bytes, poo
     assert pool.open_connections == 0
     assert await whole(pool, call(script)) == b"next"
     assert script.connections - before == 2
+
+
+async def test_trailers_are_not_merged_into_the_head(pool: Pool, script: Upstream) -> None:
+    """However many (RFC 9110 §6.5.1); the next answer's head is its own."""
+    trailers = b"retry-after: 9\r\n" * 300
+    script.script(Reply(raw=CHUNKED + b"2\r\nok\r\n0\r\n" + trailers + b"\r\n"), Reply(headers={}, pieces=[b"next"]))
+    before = script.connections
+    response = await pool(call(script))
+    assert await response.read() == b"ok"
+    assert await response.read() == b""
+    assert response.headers == [(b"transfer-encoding", b"chunked")]
+    response.close()
+    response = await pool(call(script))
+    assert response.headers == [(b"content-length", b"4")]
+    assert await response.read() == b"next"
+    response.close()
+    assert script.connections - before == 1
 
 
 async def test_a_stale_connection_is_replaced_without_the_caller_noticing(

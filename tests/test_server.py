@@ -12,6 +12,7 @@ import uvloop
 
 from headgate.http.incoming import Incoming
 from headgate.http.server import Connection, bounded
+from headgate.net import Headers
 
 HEAD_BYTES, HEAD_SECONDS, BODY_SECONDS = 2000, 0.2, 0.3
 LARGE = b"x" * 100_000
@@ -21,16 +22,18 @@ Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]
 
 
 class Server:
-    """Talks to one client. `asked` are the paths so far."""
+    """Talks to one client. `asked` are the paths so far, `fields` the last request's once its body was read."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.fields: Headers = []
 
     async def _answer(self, incoming: Incoming) -> None:
         self.asked.append(incoming.path)
         body = b""
         while incoming.path != "/unread" and (piece := await incoming.read()):
             body += piece
+        self.fields = incoming.headers
         if incoming.path in ("/pieces", "/cut"):
             incoming.begin(200, [(b"content-type", b"text/plain")])
             incoming.write(b"one")
@@ -100,6 +103,31 @@ def test_a_client_that_does_not_read_is_not_answered_on() -> None:
 def test_a_body_that_nobody_reads_is_read_over() -> None:
     unread = get("/unread", b"content-length: 300000\r\n", method="POST") + b"y" * 300_000
     assert bodies(Server().talk(unread + get("/d", CLOSE))) == [b"/unread ", b"/d "]
+
+
+CHUNKS = get("/a", b"transfer-encoding: chunked\r\n", method="POST") + b"3\r\nabc\r\n0\r\n"
+
+
+def test_trailers_are_not_merged_into_the_head() -> None:
+    """Or a field that somebody on the way took out of the head would come in behind (RFC 9110 §6.5.1)."""
+    server = Server()
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        return await reader.readuntil(b"/a abc")
+
+    assert bodies(server.talk(CHUNKS + b"authorization: Bearer evil\r\n\r\n", one)) == [b"/a abc"]
+    assert server.fields == [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
+    assert bodies(server.talk(CHUNKS + b"x: y\r\n\r\n" + get("/d", CLOSE))) == [b"/a abc", b"/d "]
+
+
+@pytest.mark.parametrize("trailer", [b"x: " + b"a" * HEAD_BYTES, b"x: y\r\n" * HEAD_BYTES])
+def test_trailers_are_bounded(trailer: bytes) -> None:
+    async def trails(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        await asyncio.sleep(0.05)
+        writer.write(trailer)
+        return await reader.read()
+
+    assert Server().talk(CHUNKS, trails).startswith(b"HTTP/1.1 431 ")
 
 
 def test_who_waits_for_a_100_gets_it_when_the_body_is_read() -> None:

@@ -1,8 +1,8 @@
 """The HTTP/1.1 server: httptools on an asyncio protocol, one task a request.
 
 Rules of this file:
-- A request head is bounded in bytes, in fields and in time; a body in what of it waits to be read (HIGH), and in silence. Who reads it
-  is told of a silence, and answers; a body that nobody waits for any more is given up.
+- A request head is bounded in bytes, in fields and in time, trailers in bytes; a body in what of it waits to be read (HIGH), and in
+  silence. Who reads it is told of a silence, and answers; a body that nobody waits for any more is given up.
 - One timer serves all deadlines of a connection: it is moved lazily, so that a request costs none.
 - A request that is not HTTP gets a JSON error, not text.
 - Requests that a client sends without waiting (pipelining) are answered in their order, one after the other.
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._headers: Headers = []
         self._expects = False
         self._head_size = 0
-        """Bytes received while the head is not complete."""
+        """Bytes received since the last of a body: of a head, of trailers."""
         self._in_head = False
         self._in_body = False
         self._refused = False
@@ -102,17 +102,16 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        if not self._in_body:
-            if not self._in_head:
-                self._in_head = True
-                if self._due > self.loop.time() + self.head_seconds:
-                    self._due = math.inf  # set below, if the head is not whole by then
-            self._head_size += len(data)
+        if not self._in_body and not self._in_head:
+            self._in_head = True
+            if self._due > self.loop.time() + self.head_seconds:
+                self._due = math.inf  # set below, if the head is not whole by then
+        self._head_size += len(data)
         self._feed(data)
-        if self._in_head:
-            if self._head_size > self.head_bytes:
-                self._refuse(431, "request_header_fields_too_large", "the request's header section is too large")
-            elif self._due == math.inf:
+        if self._head_size > self.head_bytes:
+            self._refuse(431, "request_header_fields_too_large", "the request's header section is too large")
+        elif self._in_head:
+            if self._due == math.inf:
                 self._wait(self.head_seconds)
         elif self._in_body:
             self._wait(self.body_seconds())
@@ -178,6 +177,8 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            return  # a trailer, which must not be merged into the head (RFC 9110 §6.5.1)
         name = name.lower()
         self._headers.append((name, value))
         if name == b"expect":
@@ -214,6 +215,7 @@ class Connection(asyncio.Protocol):
             self._pause()
 
     def on_body(self, body: bytes) -> None:
+        self._head_size = 0
         request = self._latest
         if self._refused or request is None or request.over:
             return  # a body that nobody reads any more
@@ -222,7 +224,7 @@ class Connection(asyncio.Protocol):
             self._pause()
 
     def on_message_complete(self) -> None:
-        self._in_body = False
+        self._in_body, self._head_size = False, 0
         self._due = math.inf
         if self._refused or self._latest is None:
             return

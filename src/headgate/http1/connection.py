@@ -9,7 +9,7 @@ Rules of this file:
 - A response is over when its framing says so. A close before that is UpstreamTruncated, unless the close *is* the framing
   (neither length nor chunks, RFC 9112 §6.3).
 - What comes behind a finished answer is dropped, and the connection with it: it must not be taken for another (RFC 9112 §6.3).
-- Heads are bounded in bytes and fields, interim (1xx) answers in number, decompression in steps (inflate.py).
+- Heads are bounded in bytes and fields, trailers in bytes, interim (1xx) answers in number, decompression in steps (inflate.py).
 - Every error a caller sees from here is one of ours.
 """
 
@@ -61,7 +61,8 @@ class Connection(asyncio.Protocol):
         self.headers: Headers = []
         self.status = 0
         self.got_bytes = False
-        self._head_bytes = 0
+        self._outside = 0
+        """Bytes received since the last of a body: of a head, of trailers."""
         self._interim = 0
         self._head_done = False
         self._done = False
@@ -113,8 +114,7 @@ class Connection(asyncio.Protocol):
 
     def _parse(self, data: bytes) -> None:
         self.got_bytes = True
-        if not self._head_done:
-            self._head_bytes += len(data)
+        self._outside += len(data)
         self._between = False
         try:
             self._parser.feed_data(data)
@@ -125,8 +125,8 @@ class Connection(asyncio.Protocol):
             self._fail(cause if isinstance(cause, UpstreamError) else UpstreamMalformed(NOT_HTTP))
         except httptools.HttpParserError:
             self._fail(UpstreamMalformed(NOT_HTTP))
-        if not self._head_done and self._head_bytes > HEAD_BYTES:
-            self._fail(UpstreamMalformed("the upstream's header section is too large"))
+        if self._outside > HEAD_BYTES:
+            self._fail(UpstreamMalformed("the upstream's header or trailer section is too large"))
         if self._between and not data.endswith(CRLF):
             self._between = False  # a part of the next size line, of which the parser says nothing yet
 
@@ -165,6 +165,8 @@ class Connection(asyncio.Protocol):
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_done:
+            return  # a trailer, which must not be merged into the head (RFC 9110 §6.5.1)
         self.headers.append((name.lower(), value))
         if len(self.headers) > HEAD_FIELDS:
             raise UpstreamMalformed("the upstream's answer has too many headers")
@@ -184,6 +186,7 @@ class Connection(asyncio.Protocol):
                 self._inflate = Inflate()
 
     def on_body(self, body: bytes) -> None:
+        self._outside = 0
         self._chunks.append(body)
         self._buffered += len(body)
         if self._buffered > HIGH and not self._paused and self.transport is not None:
