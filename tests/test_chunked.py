@@ -56,7 +56,9 @@ def chunk(data: bytes, form: str = "%x") -> bytes:
 DATA = st.one_of(
     st.binary(min_size=1, max_size=40), st.sampled_from([b"\r\n", b"0\r\n\r\n", b"5\r\nhello\r\n", b"x" * 300])
 )
-CHUNK = st.builds(chunk, DATA, st.sampled_from(["%x", "%x", "%x", "%X", "0%x", "%x;name=value", "%x ", "+%x", "0x%x"]))
+CHUNK = st.builds(
+    chunk, DATA, st.sampled_from(["%x", "%x", "%x", "%X", "0%x", "%x;name=value", "%x ", "%x ;a=b", "+%x", "0x%x"])
+)
 CUT = st.lists(st.integers(0, 600), max_size=12)
 
 

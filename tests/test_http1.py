@@ -220,6 +220,15 @@ async def test_trailers_are_not_merged_into_the_head(pool: Pool, script: Upstrea
     assert script.connections - before == 1
 
 
+async def test_padded_chunk_sizes_are_read(pool: Pool, script: Upstream) -> None:
+    """Some servers write each with as many bytes; before an extension blanks are the grammar's own (RFC 9112 §7.1.1)."""
+    padded = CHUNKED + b"2   \r\nok\r\n1 ;a=b\r\n!\r\n0   \r\n\r\n"
+    script.script(Reply(raw=padded), Reply(raw=padded))
+    before = script.connections
+    assert [await whole(pool, call(script)), await whole(pool, call(script))] == [b"ok!", b"ok!"]
+    assert script.connections - before == 1
+
+
 async def test_a_stale_connection_is_replaced_without_the_caller_noticing(
     pool: Pool, script: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._why = ""
         self._waiter: asyncio.Future[None] | None = None
         self._parser = httptools.HttpResponseParser(self)  # an exchange that ended well left it ready for the next
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)  # padding (RFC 9112 §7.1.1: BWS)
         self._reset()
 
     def _reset(self) -> None:
