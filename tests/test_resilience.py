@@ -131,6 +131,21 @@ def test_an_answer_that_breaks_off_is_gone_on_with_behind_its_text(gateway: Runn
     assert first["estimated"] == 1, "what was shown of the first is billed, by estimate"
 
 
+@pytest.mark.parametrize("finish", ["stop", "length"])
+def test_what_breaks_off_behind_its_finish_reason_is_not_gone_on_with(
+    gateway: Running, script: Upstream, finish: str
+) -> None:
+    """Another target would say the whole answer once more. The caller is told, as without `continue`."""
+    script.script(
+        Reply(headers=SSE, pieces=[delta("one"), delta(" two"), delta("", finish)], after="close"), stream("three")
+    )
+    answer = ask(gateway, "POST", PATH, question("joined", stream=True))
+    assert shown(answer.body) == "one two"
+    assert answer.body.count(b"upstream_truncated") == 1
+    assert b"[DONE]" not in answer.body
+    assert len(script.requests) == 1
+
+
 def test_without_that_it_ends_with_an_error_and_never_with_success(gateway: Running, script: Upstream) -> None:
     script.script(stream("one two ", cut=True))
     answer = ask(gateway, "POST", PATH, question("plain", stream=True))

@@ -1,7 +1,8 @@
 """Two answers shown as one: the first broke off, the second goes on behind its text.
 
 Rules of this file:
-- Only plain text can be gone on with (one choice; thoughts before it are let be). A call, a picture, a second choice cannot.
+- Only plain text can be gone on with (one choice; thoughts before it are let be). A call, a picture, a second choice cannot, nor a
+  choice that has its end: what broke off behind it (the usage, the stream's end) is nothing that another target could say.
 - Of the second answer, its start and its thoughts are not shown; its first text belongs to the part that was left open; what
   follows is numbered on.
 - Providers refuse a text that ends in white space, so it is asked for without, and the white space shown already is not shown
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from headgate.model.events import Event, PartDelta, PartEnded, PartStarted, Started
+from headgate.model.events import Event, Finished, PartDelta, PartEnded, PartStarted, Started
 
 
 class Joint:
@@ -51,6 +52,9 @@ class Joint:
                 yield from self._delta(event)
             elif isinstance(event, PartEnded):
                 yield from self._ended(event)
+            elif isinstance(event, Finished):
+                self._plain = False
+                yield event
             elif not (self._joined and isinstance(event, Started)):
                 yield event
 
