@@ -118,6 +118,43 @@ def test_a_failure_that_may_pass_is_tried_again_after_the_others(gateway: Runnin
     assert trail.endswith("dispatch=committed")
 
 
+def limited(seconds: int) -> Reply:
+    headers = {"content-type": "application/json", "retry-after": str(seconds)}
+    return Reply(429, headers, [b'{"error": {"message": "slow down", "code": "rate_limit_exceeded"}}'])
+
+
+BAD_KEY = Reply(401, pieces=[b'{"error": {"message": "no such key", "code": "invalid_api_key"}}'])
+
+
+@pytest.mark.parametrize(
+    ("replies", "status", "wait"),
+    [
+        pytest.param([limited(60), BAD_KEY], 429, "60", id="what may pass, before what will not"),
+        pytest.param([limited(10), limited(60)], 429, "10", id="the least of the waits"),
+        pytest.param([limited(60), limited(10)], 429, "10", id="the least of the waits, the other way round"),
+        pytest.param([Reply(403, pieces=[b"{}"]), BAD_KEY], 401, None, id="nothing passes: the last"),
+        pytest.param([limited(60), Reply(400, pieces=[b"{}"])], 400, None, id="the request's own fault, before all"),
+    ],
+)
+def test_of_several_failures_the_caller_is_told_the_one_to_act_on(
+    gateway: Running, script: Upstream, replies: list[Reply], status: int, wait: str | None
+) -> None:
+    script.script(*replies)
+    answer = ask(gateway, "POST", PATH, question("plain"))
+    assert (answer.status, answer.headers.get("retry-after")) == (status, wait)
+    assert [target for target, _, _ in outcomes(gateway, answer.headers["x-request-id"])] == ["a", "b"]
+
+
+def test_who_was_passed_over_for_a_while_is_what_the_caller_waits_for(gateway: Running, script: Upstream) -> None:
+    """The one that was asked has failed for good: a caller that believed it would never come back."""
+    script.script(limited(60), BAD_KEY, BAD_KEY)
+    ask(gateway, "POST", PATH, question("plain"))
+    answer = ask(gateway, "POST", PATH, question("plain"))
+    assert (answer.status, answer.json["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert 50 < int(answer.headers["retry-after"]) <= 60
+    assert outcomes(gateway, answer.headers["x-request-id"]) == [("b", "failed", "invalid_api_key")]
+
+
 def test_an_answer_that_breaks_off_is_gone_on_with_behind_its_text(gateway: Running, script: Upstream) -> None:
     script.script(stream("one two ", cut=True), stream(" three", " four"))
     answer = ask(gateway, "POST", PATH, question("joined", stream=True))

@@ -25,7 +25,8 @@ from headgate.model.record import AttemptRow
 from headgate.model.route import RouteTarget
 from headgate.prepare import Prepare, Prepared
 from headgate.routing.outlook import Knowledge, Outlook
-from headgate.routing.plan import Decision, Try, decide
+from headgate.routing.plan import Decision, Try, decide, may_go_elsewhere
+from headgate.routing.retry import retry_same
 from headgate.routing.standing import Lease
 from headgate.upstream import Frames, Local, Unread
 
@@ -245,13 +246,9 @@ class Run:
         self.x.trail.note(
             "dispatch", "gave up", why=decision.why, passed={other.name: why for other, why in decision.passed}
         )
-        failures = [t.failure for t in self.tried if isinstance(t.failure, UpstreamError)]
-        if failures:
-            if failures[-1].retry_after is None:
-                failures[-1].retry_after = decision.soon
-            return failures[-1]
-        if self.tried:
-            return self.tried[0].failure
+        failure = self._told(decision.soon)
+        if failure is not None:
+            return failure
         if decision.target is not None:
             return too_late()
         if decision.limited:
@@ -264,6 +261,25 @@ class Run:
             )
         whys = "; ".join(f"{other.name} {why}" for other, why in decision.passed if not other.purpose)
         return BadRequest(f"no target of this model can serve the request: {whys}", code="no_capable_target")
+
+    def _told(self, soon: float | None) -> HeadgateError | None:
+        """Of the failures, the one that the caller can do most about: the request's own fault, else the last that may pass (they ask
+        again, and after the least of the waits that are known), else the last. None: none of them passes, but who is out for now
+        may serve after `soon`."""
+        failures = [t.failure for t in self.tried if isinstance(t.failure, UpstreamError)]
+        if not failures:
+            return self.tried[0].failure if self.tried else None
+        if not may_go_elsewhere(failures[-1]):
+            return failures[-1]
+        latest: dict[RouteTarget, HeadgateError] = {}
+        for one in reversed(self.tried):
+            latest.setdefault(one.target, one.failure)
+        passing = [failure for failure in latest.values() if retry_same(failure).yes]
+        if not passing:
+            return failures[-1] if soon is None else None
+        waits = [wait for wait in (*(failure.retry_after for failure in passing), soon) if wait is not None]
+        passing[0].retry_after = min(waits, default=None)
+        return passing[0]
 
     # ------------------------------------------------------------------ hedging
 
