@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,6 +176,18 @@ def test_an_upload_that_stops_is_a_408(passing: Running, script: Upstream) -> No
     assert got.startswith(b"HTTP/1.1 408"), got
     assert b'"code":"request_timeout"' in got
     assert script.requests == []
+
+
+def test_who_leaves_is_no_failure(passing: Running, script: Upstream) -> None:
+    script.script(Reply(raw=b"", after="hang"))
+    body = b'{"model": "openai/text-embedding-3-small", "input": "x"}'
+    lines = ["POST /v1/embeddings HTTP/1.1", "host: x", f"authorization: Bearer {ANNA}", "user-agent: who-leaves"]
+    lines += ["content-type: application/json", f"content-length: {len(body)}", "", ""]
+    with socket.create_connection(("127.0.0.1", passing.port)) as connection:
+        connection.sendall("\r\n".join(lines).encode() + body)
+        passing.wait_for(lambda: script.requests)
+    (row,) = passing.wait_for(lambda: rows(passing, "requests", user_agent="who-leaves"))
+    assert (row["outcome"], row["status"], row["error"]) == ("abandoned", 499, "")
 
 
 def test_paths_without_a_providers_name_go_where_the_client_belongs(passing: Running, script: Upstream) -> None:

@@ -33,6 +33,9 @@ from headgate.stages.base import Filter, Stage
 GRACE = 2.0
 """Seconds that a provider may take to end the body after its answer has ended."""
 
+LEFT = 499
+"""Status, in the record, of a request whose caller left: nginx's, which log readers know. Nobody is told it."""
+
 _log = structlog.get_logger("headgate.pipeline")
 
 
@@ -70,16 +73,12 @@ class Pipeline:
             at = self.stages[-1]
             served = await self._answer(x)
         except BaseException as raised:
-            self._failed(x, at, x.interrupted or raised)
+            fail(x, self._entered(at), x.interrupted or raised)
             if x.error is raised or not isinstance(x.interrupted or raised, Exception):
                 raise
             assert x.error is not None
             raise x.error from raised  # no name of ours keeps what is raised: its frames, this one too, hold the request
         return Flow(self, x, served)
-
-    def _failed(self, x: Exchange, at: Stage, error: BaseException) -> None:
-        x.error = told(error, x)
-        finish(x, self._entered(at), outcome_of(error), x.error.status)
 
     def _entered(self, last: Stage) -> list[Stage]:
         """The stages up to this one that have something to finish."""
@@ -322,7 +321,7 @@ class Flow:
     def abandon(self) -> None:
         """The client is gone. No effect after the end."""
         if not self._over:
-            self._close("abandoned", ended=False, status=499)
+            self._close("abandoned", ended=False, status=LEFT)
 
     def _close(self, outcome: Outcome, *, ended: bool, status: int) -> None:
         self._over = True
@@ -348,6 +347,14 @@ def finish(x: Exchange, entered: Sequence[Stage], outcome: Outcome, status: int)
             broken = error
     if broken is not None and outcome == "done":
         raise Unavailable("the record of this request cannot be written", code="ledger_unavailable") from broken
+
+
+def fail(x: Exchange, entered: Sequence[Stage], error: BaseException) -> None:
+    """The end of an exchange that has no answer. A caller who left is told nothing, and it is nobody's error."""
+    outcome = outcome_of(error)
+    if outcome != "abandoned":
+        x.error = told(error, x)
+    finish(x, entered, outcome, LEFT if x.error is None else x.error.status)
 
 
 def outcome_of(error: BaseException) -> Outcome:

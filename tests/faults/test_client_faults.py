@@ -69,6 +69,7 @@ def test_who_leaves_ends_the_upstream_within_a_second(
     assert seen.closed - left < 1
     (row,) = patient.wait_for(lambda: [row for row in rows(patient) if row["target"] == model])
     assert (row["outcome"], row["estimated"], row["attempts"]) == ("abandoned", 1, 1)
+    assert (row["status"], row["error"]) == (499, ""), "whatever was shown by then: it is no failure"
     (attempt,) = rows(patient, "attempts", request_id=row["id"])
     assert attempt["outcome"] == "abandoned"
     assert attempt["input"] > 0
@@ -85,7 +86,7 @@ def test_who_leaves_between_two_attempts_ends_the_second_one(patient: Running, l
         with pytest.raises(TimeoutError):
             connection.recv(1)  # no answer: the gateway waits to ask again
     (row,) = patient.wait_for(lambda: [row for row in rows(patient) if row["target"] == model])
-    assert row["outcome"] == "abandoned"
+    assert (row["outcome"], row["status"], row["error"]) == ("abandoned", 499, "")
     (attempt,) = rows(patient, "attempts", request_id=row["id"])
     assert (attempt["outcome"], attempt["error"]) == ("failed", "rate_limit_exceeded")
     time.sleep(max(0.0, seen.at + 2.5 - time.monotonic()))  # the time of a second request, had there been one

@@ -33,7 +33,7 @@ from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Held
 from headgate.model.usage import Usage
 from headgate.net import Call, Headers, Open, Response, header
-from headgate.pipeline import finish, told
+from headgate.pipeline import fail, finish
 from headgate.providers.base import Allow, Endpoint, Site
 from headgate.providers.site import call_headers, passing
 from headgate.stages.admit import Admit
@@ -65,12 +65,9 @@ class Opaque:
             await self._admit.start(x)
             await self._serve(ingress, x, match, incoming)
         except BaseException as raised:
-            error = x.interrupted or raised
-            known = told(error, x)
-            x.error = known
-            finish(x, entered, "failed" if isinstance(error, Exception) else "abandoned", known.status)
+            fail(x, entered, x.interrupted or raised)
             if x.interrupted is not None and not incoming.begun:
-                raise known from raised
+                raise x.interrupted from raised
             raise
         finish(x, entered, "done", x.attempts[-1].status)
 
