@@ -146,6 +146,34 @@ def test_an_upstreams_error_goes_as_it_is_to_its_own_dialect_and_translated_to_o
     assert [(a["status"], a["cost"]) for a in attempts] == [(429, 0)], "a refusal costs nothing"
 
 
+@pytest.mark.parametrize("path", ["/up_chat/v1/chat/completions", "/up_anthropic/v1/messages"])
+@pytest.mark.parametrize("page", [b"<html>origin 10.1.2.3 unreachable</html>", b'"10.1.2.3"', b'{"error": "10.1.2.3'])
+def test_what_is_no_error_of_a_dialect_is_told_in_the_callers(
+    gateway: Running, script: Upstream, path: str, page: bytes
+) -> None:
+    """A proxy's page stands between: a client could not read it, and it says what stands behind."""
+    script.script(Reply(503, {"content-type": "text/html", "x-should-retry": "false"}, [page]))
+    answer = ask(gateway, "POST", path, CHAT | {"model": "behind", "max_tokens": 5})
+    assert (answer.status, answer.headers["content-type"]) == (503, "application/json")
+    assert answer.json["error"]["code"] == "upstream_error"
+    assert answer.body != page
+
+
+@pytest.mark.parametrize(("status", "error"), [(307, "upstream_redirect"), (600, "odd"), (999, "odd")])
+def test_a_status_that_no_caller_is_told_is_on_record(
+    gateway: Running, script: Upstream, status: int, error: str
+) -> None:
+    """A redirect is not followed; a status of no class is to be taken for a 5xx (RFC 9110 §15), the provider's words with it."""
+    body = b'{"error": {"message": "odd", "code": "odd"}}'
+    headers = {"content-type": "application/json", "x-should-retry": "false", "location": "/elsewhere"}
+    script.script(Reply(status, headers, [body]))
+    answer = ask(gateway, "POST", PATH, CHAT | {"model": f"odd-{status}"})
+    assert (answer.status, answer.json["error"]["code"]) == (502, error)
+    assert (answer.body == body) is (status >= 600)
+    (attempt,) = rows(gateway, "attempts", request_id=row_of(gateway, answer.headers["x-request-id"])["id"])
+    assert (attempt["status"], attempt["error"]) == (status, error)
+
+
 def test_the_trace_is_carried_on(gateway: Running, script: Upstream) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     script.script(Reply(pieces=[completion()]))

@@ -106,7 +106,8 @@ def outcomes(gateway: Running, identity: str) -> list[tuple[str, str, str]]:
 
 
 def test_a_failure_that_may_pass_is_tried_again_after_the_others(gateway: Running, script: Upstream) -> None:
-    script.script(Reply(500, pieces=[b"{}"]), Reply(503, pieces=[b"{}"]), Reply(pieces=[completion("well again")]))
+    """A status of no class (600) is one."""
+    script.script(Reply(500, pieces=[b"{}"]), Reply(600, pieces=[b"{}"]), Reply(pieces=[completion("well again")]))
     answer = ask(gateway, "POST", PATH, question("plain"))
     assert (answer.status, answer.json["choices"][0]["message"]["content"]) == (200, "well again")
     tried = outcomes(gateway, answer.headers["x-request-id"])

@@ -246,7 +246,7 @@ class Attempt:
         if error is not None:
             row.error = error.code
             if isinstance(error, UpstreamRefused):
-                row.status = error.status
+                row.status = error.answered
                 if meter.usage is None and not row.first_us:
                     row.usage, row.estimated, row.cost = None, False, 0  # an error reply is not billed
         if not row.first_us:

@@ -134,8 +134,8 @@ class UpstreamError(HeadgateError):
 
 
 class UpstreamRefused(UpstreamError):
-    """The provider answered with an error. `status` is its own, `body` its bytes and `content_type` theirs (forwarded as they
-    are to a client of the same dialect), `message`, `code` and `type` what its dialect says of it."""
+    """The provider answered with an error. `status` is its own, `body` its bytes where they are JSON (forwarded as they are to a
+    client of the same dialect), `message`, `code` and `type` what its dialect says of it."""
 
     def __init__(
         self,
@@ -152,8 +152,9 @@ class UpstreamRefused(UpstreamError):
         self.status = status
         self.type = type
         self.retryable = retryable
+        self.answered = status
+        """The provider's status, where callers are told another: of a redirect, or one of no class."""
         self.body = b""
-        self.content_type = ""
         self.headers: list[tuple[bytes, bytes]] = []
         self.repeated: list[tuple[bytes, bytes]] = []
         """Headers that another provider told it, as its body repeats them. Read for how long to wait, never passed on."""

@@ -306,23 +306,34 @@ async def attempt(
 async def _refuse(response: Response, dialect: Dialect) -> None:
     body = await read_whole(response, ERROR_LIMIT)
     if response.status < 400:
-        raise UpstreamRefused("the upstream redirects, which is not followed", status=502, code="upstream_redirect")
-    raise refused(response, dialect, response.status, body)
+        error = UpstreamRefused("the upstream redirects, which is not followed", status=502, code="upstream_redirect")
+    else:  # a status of no class is to be taken for a 5xx (RFC 9110 §15)
+        error = refused(response, dialect, response.status if response.status < 600 else 502, body)
+    error.answered = response.status
+    raise error
 
 
 def refused(response: Response, dialect: Dialect, status: int, body: bytes) -> UpstreamRefused:
     """What an answer with this error body says; `status` is the one it came with, or should have."""
     error = dialect.refusal(status, body)
-    error.status = status
-    error.body = body
+    error.status = error.answered = status
+    error.body = body if _is_json(body) else b""
     error.same_dialect = dialect.name
-    error.content_type = (header(response.headers, b"content-type") or b"").decode("latin-1")
     if error.retry_after is None:
         error.retry_after = retry_after([*response.headers, *error.repeated], error.status, clock.wall())
     else:  # told in the body (Google's RetryInfo, OpenRouter's retry_after_seconds)
         error.retry_after = min(error.retry_after, LONGEST)
     error.headers = response.headers
     return error
+
+
+def _is_json(body: bytes) -> bool:
+    """An object, or Google's array of one. Anything else is no error of a dialect but of something before the provider (a proxy's page
+    in HTML), which a client of that dialect cannot read, and which may name what stands behind it."""
+    try:
+        return isinstance(msgspec.json.decode(body), dict | list)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
 
 
 def _framing(headers: Headers, asked: str) -> str:

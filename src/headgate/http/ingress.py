@@ -217,11 +217,9 @@ def refuse(x: Exchange, error: HeadgateError, incoming: Incoming) -> None:
     headers += error_headers(x, error)
     if isinstance(error, UpstreamRefused) and error.body and error.same_dialect == x.dialect.name:
         body = error.body
-        kind = error.content_type.encode("latin-1") or b"application/json"
     else:
         body = msgspec.json.encode(x.dialect.error_body(error, x.id))
-        kind = b"application/json"
-    incoming.answer(error.status, [*headers, (b"content-type", kind)], body)
+    incoming.answer(error.status, [*headers, JSON], body)
 
 
 def send_json(incoming: Incoming, json: Json | list[Any], status: int = 200) -> None:
