@@ -373,6 +373,19 @@ def test_who_asks_again_finds_the_answer_that_went_on_without_them(
     assert len(script.requests) == 1
 
 
+def test_an_estimate_is_marked_as_one_also_for_who_does_not_pay_for_it(
+    gateway: Running, script: Upstream, word: str
+) -> None:
+    script.script(Reply(headers=SSE, pieces=words(6)[:3], chunked=True, after="close"))
+    answer = ask(gateway, "POST", PATH, STREAM, {"idempotency-key": word})
+    assert b"upstream_truncated" in answer.body
+    found = settled(gateway, 2, answer.headers["x-request-id"])
+    assert sorted((row["origin"], row["estimated"], row["output"] > 0) for row in found) == [
+        ("", 1, True),
+        ("carried", 1, True),
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "more", "type_"),
     [(PATH, {}, "invalid_request_error"), ("/v1/messages", {"max_tokens": 5}, "invalid_request_error")],

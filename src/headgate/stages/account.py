@@ -61,6 +61,7 @@ class Account(Stage):
     def _request(self, x: Exchange, charge: int | None, estimated: bool) -> RequestRow:
         identity, request, route, head = x.identity or NOBODY, x.request, x.route, x.head
         last = x.served or (x.attempts[-1] if x.attempts else None)
+        usage = last.usage if last is not None else None
         return RequestRow(
             id=x.id,
             at=x.at,
@@ -79,9 +80,9 @@ class Account(Stage):
             provider=last.provider if last is not None else "",
             target=last.target if last is not None else "",
             attempts=x.attempts,
-            usage=replace(last.usage, native={}) if last is not None and last.usage is not None else None,
+            usage=replace(usage, native={}) if usage is not None else None,
             charge=charge,
-            estimated=estimated,
+            estimated=estimated or (usage is not None and usage.estimated),  # of an answer that a child pays for, too
             losses=sorted({loss.what for loss in x.losses}) if x.losses else [],
             findings=sorted({finding.guard for finding in x.findings}) if x.findings else [],
             edits=x.target_edits,
