@@ -114,7 +114,7 @@ def _soak(results: Results) -> str:
         ("estimates above their bills / billed in all", f"{money['over_share']:.2%}"),
         ("an estimate is so many times its bill", f"{ratio:.2f}"),
         (
-            "memory, fitted over the second half",
+            "memory, fitted over the last third",
             f"{memory['mean_mb']:.0f} MB, {memory['mb_per_hour']:+.1f} ± {memory['error_mb_per_hour']:.1f} MB/h",
         ),
         ("reloads of the config", f"{results['reloads']}"),
