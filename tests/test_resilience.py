@@ -242,12 +242,19 @@ def test_a_draft_that_will_not_do_is_not_shown_and_the_next_target_is_asked(gate
         ("up_chat", {}),
         ("up_gemini", {"candidates": [], "usageMetadata": {"promptTokenCount": 9}}),
         ("up_gemini", {"usageMetadata": {"promptTokenCount": 9}}),
+        ("up_chat", {"id": "c", "choices": [{"index": 0, "message": None, "finish_reason": None}]}),
+        ("up_chat", {"detail": [{"loc": ["body"], "msg": "wrong"}]}),
+        ("up_chat", {"errors": [{"message": "wrong"}]}),
+        ("up_anthropic", {**MESSAGE, "stop_reason": None}),
+        *[(site, {"detail": "try again later"}) for site in PATHS],
+        *[(site, {"code": 429, "msg": "too many", "data": None}) for site in PATHS],
     ],
 )
 def test_an_answer_that_says_nothing_is_none(
     gateway: Running, script: Upstream, site: str, empty: dict[str, Any]
 ) -> None:
-    """It is asked for again, and where nobody has a better one the caller is told so."""
+    """It is asked for again, and where nobody has a better one the caller is told so. A document in which no answer has begun is one,
+    whatever its strings say, and so is one that tells a fault in another way than its dialect's."""
     path, body = PATHS[site]
     script.script(*[Reply(pieces=[json.dumps(empty).encode()])] * 3)
     answer = ask(gateway, "POST", path, body)
@@ -264,6 +271,8 @@ def test_an_answer_that_says_nothing_is_none(
         ("up_chat", {"id": "c", "choices": [{"index": 0, "message": STOPPED, "finish_reason": "content_filter"}]}),
         ("up_chat", {"id": "c", "choices": [{"index": 0, "message": STOPPED, "finish_reason": None}]}),
         ("up_chat", {"object": "of a kind that nobody knows"}),
+        ("up_chat", {"message": {"role": "assistant", "content": "of an API that is another"}}),
+        ("up_chat", {"choices": [{"index": "first", "message": {"content": "of a form that nobody knows"}}]}),
         ("up_anthropic", {**MESSAGE, "stop_reason": "end_turn", "usage": {"input_tokens": 9, "output_tokens": 1}}),
         ("up_gemini", {"promptFeedback": {"blockReason": "SAFETY"}}),
         ("up_gemini", {"candidates": [{"finishReason": "MAX_TOKENS", "index": 0}]}),
@@ -278,6 +287,15 @@ def test_an_answer_without_text_is_an_answer(
     script.script(Reply(pieces=[sent]))
     answer = ask(gateway, "POST", path, body)
     assert (answer.status, answer.body) == (200, sent)
+
+
+def test_a_stream_in_which_no_answer_begins_is_none(gateway: Running, script: Upstream) -> None:
+    nothing = Reply(headers=SSE, pieces=[b'data: {"detail":"try again later"}\n\n', b"data: [DONE]\n\n"], chunked=True)
+    script.script(nothing, stream("well"))
+    answer = ask(gateway, "POST", PATH, question("plain", stream=True))
+    assert shown(answer.body) == "well"
+    told = outcomes(gateway, answer.headers["x-request-id"])
+    assert told == [("a", "failed", "upstream_empty"), ("b", "done", "")]
 
 
 def test_an_error_in_place_of_an_answer_has_an_errors_status_and_the_providers_words(

@@ -5,8 +5,8 @@ Rules of this file:
 - Frames are held until the commit: the first *content* event, or (a cascade's draft) the whole answer. A failure told inside the
   answer before any content is the attempt's failure, not the answer; where it is a document with status 200, it gets the status
   that it should have had. In a stream, where nobody else is left to ask, it is shown as the provider told it.
-- An answer that is over and said nothing (no content, no end of a choice, no failure) is none. One without text may well be an
-  answer: a call, a refusal, a stop, a prompt that was blocked. All of these are events.
+- An answer that is over and said nothing (no content, no end of a choice, no failure) is none, whatever a document says that came in
+  its place. One without text may well be an answer: a call, a refusal, a stop, a prompt that was blocked. All of these are events.
 - Nothing of a failed attempt leaks into the answer: its frames are closed here.
 """
 
@@ -29,7 +29,7 @@ from headgate.errors import (
     UpstreamTimeout,
 )
 from headgate.meter import Free, Meter, most_tokens
-from headgate.model.events import Event, Failed, Finished, Frame, PartDelta
+from headgate.model.events import Event, Failed, Finished, Frame, PartDelta, Started
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Opened, Outcome
 from headgate.net import Call, Headers, Open, header
@@ -279,7 +279,7 @@ async def _peek(made: Attempt, terms: Terms) -> list[Frame]:
     assert frames is not None
     held: list[Frame] = []
     size = 0
-    content = False
+    begun = content = False
     while True:
         batch = await frames.read()
         if not batch:
@@ -290,7 +290,9 @@ async def _peek(made: Attempt, terms: Terms) -> list[Frame]:
                 raise UpstreamRefused("the upstream's content filter stopped it", status=400, code="content_filter")
             meter.observe(frame.events)
             size += len(frame.raw)
-            content = content or has_content(frame.events if meter.failed is None else _of_parts(frame.events))
+            begun = begun or any(type(event) is Started for event in frame.events)
+            answer = begun and meter.failed is None
+            content = content or has_content(frame.events if answer else _of_parts(frame.events))
         if terms.rate is not None and content and not frames.whole and type(frames.response) is not Paced:
             frames.response = Paced(frames.response, meter, terms.rate)
         if meter.failed is not None and not content:
@@ -305,7 +307,8 @@ async def _peek(made: Attempt, terms: Terms) -> list[Frame]:
 
 
 def _of_parts(events: Iterable[Event]) -> Iterator[Event]:
-    """Without the strings outside of parts: beside a failure they are its own (Groq's `failed_generation`)."""
+    """Without the strings outside of parts: before an answer, and beside a failure, they are none of it (`{"detail": "try later"}`,
+    Groq's `failed_generation`)."""
     return (event for event in events if type(event) is not PartDelta or event.part >= 0)
 
 

@@ -18,12 +18,14 @@ from headgate import clock
 from headgate.dialects.base import Decoder, Dialect
 from headgate.dialects.form import Form, Passer, form_of
 from headgate.errors import UpstreamMalformed, UpstreamRefused, UpstreamTruncated
-from headgate.model.events import Decoded, Event, Frame, PartDelta, Path, Slot, placed
+from headgate.model.events import Decoded, Event, Frame, PartDelta, Path, Slot, Started, placed
 from headgate.net import Call, Headers, Open, Response, header
 from headgate.retry_after import LONGEST, retry_after
 
 WHOLE_LIMIT = 64 * 1024 * 1024
 ERROR_LIMIT = 1024 * 1024
+FAULTS = frozenset(("detail", "errors", "message", "msg"))
+"""Outermost members by whose text, or list, a server that is no model's tells what went wrong (FastAPI, JSON:API, AWS)."""
 FORMS = 8
 """Forms that are learned for nothing, one after the other, before an answer is taken to have none."""
 
@@ -190,14 +192,17 @@ class Frames(Source):
 
     def _decoded(self, event: str, data: bytes, whole: bool) -> Decoded:
         """A document that is JSON, but not as its dialect describes it, still passes to a client of the same dialect: it may know
-        more than we do. Its strings are shown to the guards one by one."""
+        more than we do. Its strings are shown to the guards one by one, and are an answer but where it tells a fault."""
         try:
             return self.decoder.whole(data) if whole else self.decoder.feed(event, data)
         except UpstreamMalformed:
             if not self._verbatim:
                 raise
             self.decoder.complete = self.decoder.complete or whole
-            return Decoded(events=tuple(leaves(data)))
+            found = tuple(leaves(data))
+            fault = any(path[0] in FAULTS and not any(isinstance(step, str) for step in path[1:2]) for path, _ in found)
+            strings = (PartDelta(part=-1, kind="text", text=text, whole=True, slot=Slot(path)) for path, text in found)
+            return Decoded(events=tuple(strings) if fault else (Started(), *strings))
 
     def limit(self, seconds: float | None) -> None:
         self.response.limit(seconds)
@@ -206,8 +211,8 @@ class Frames(Source):
         self.response.close()
 
 
-def leaves(data: bytes) -> Iterator[PartDelta]:
-    """Every string of a JSON document, each a text of its own. Raises UpstreamMalformed for what is no JSON."""
+def leaves(data: bytes) -> Iterator[tuple[Path, str]]:
+    """Every string of a JSON document, and where it stands. Raises UpstreamMalformed for what is no JSON."""
     try:
         stack: list[tuple[Path, Any]] = [((), msgspec.json.decode(data))]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -215,7 +220,7 @@ def leaves(data: bytes) -> Iterator[PartDelta]:
     while stack:
         path, value = stack.pop()
         if isinstance(value, str) and path:
-            yield PartDelta(part=-1, kind="text", text=value, whole=True, slot=Slot(path=path))
+            yield path, value
         elif isinstance(value, dict):
             stack += [((*path, key), inner) for key, inner in value.items()]
         elif isinstance(value, list):

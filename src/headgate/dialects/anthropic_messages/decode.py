@@ -135,7 +135,8 @@ class Decoder:
         frame.events.append(_opening(message, fields, FINISH_EXTRAS))
         for index, raw in enumerate(message.content):
             self._whole_block(raw, ("content", index), frame)
-        frame.events.append(_finished(message.stop_reason, message.stop_sequence, fields))
+        if message.content or message.stop_reason is not None:
+            frame.events.append(_finished(message.stop_reason, message.stop_sequence, fields))
         if message.usage is not None:
             frame.events.append(self._counted(message.usage))
         self.complete = True

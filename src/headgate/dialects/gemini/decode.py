@@ -150,7 +150,7 @@ class Decoder:
         self._events, self._repeats = [], []
         if document.get("error") is not None:
             return Decoded(events=(failure(document),))
-        if not self._started:
+        if not (self._started or DOCUMENT_KEYS.isdisjoint(document)):
             self._start(document)
         for position, item in enumerate(lists(document, "candidates")):
             self._candidate(an_object(item, "candidates"), position)

@@ -200,6 +200,8 @@ class Decoder:
             raise UpstreamMalformed("a choice of the upstream has no usable index")
         turn = self._turns.get(index)
         if turn is None:
+            if not any(value for name, value in choice.items() if name != "index"):
+                return  # all of it null or empty: nothing has begun that [DONE] could finish
             turn = self._turns[index] = Turn(index, self._id, self._whole, self._out)
         path: Path = ("choices", place)
         self.said(turn, choice, path, document)
