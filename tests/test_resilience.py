@@ -298,6 +298,51 @@ def test_a_stream_in_which_no_answer_begins_is_none(gateway: Running, script: Up
     assert told == [("a", "failed", "upstream_empty"), ("b", "done", "")]
 
 
+BEGUN = b'data: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","content":[]}}\n\n'
+BLOCK = b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"so"}}\n\n'
+SAID = b'{"candidates":[{"index":0,"content":{"role":"model","parts":[{"text":"so"}]}%s}]}'
+BUSY = b'{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}'
+STREAMED = "/v1beta/models/up_gemini/m:streamGenerateContent"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind", "sent", "code"),
+    [
+        (
+            "/v1/messages",
+            PATHS["up_anthropic"][1] | {"stream": True},
+            SSE,
+            BEGUN
+            + BLOCK
+            + b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"x"}}\n\n',
+            "overloaded_error",
+        ),
+        (
+            STREAMED + "?alt=sse",
+            PATHS["up_gemini"][1],
+            SSE,
+            b"data: " + SAID % b"" + b"\n\ndata: " + BUSY + b"\n\n",
+            "unavailable",
+        ),
+        (
+            STREAMED,
+            PATHS["up_gemini"][1],
+            {"content-type": "application/json"},
+            b"[" + SAID % b"" + b",\r\n" + BUSY + b"\n]\n",
+            "unavailable",
+        ),
+    ],
+)
+def test_an_error_inside_a_stream_is_told_once_in_the_providers_words(
+    path: str, body: dict[str, Any], kind: dict[str, str], sent: bytes, code: str, gateway: Running, script: Upstream
+) -> None:
+    """It is the answer's end: that nothing follows is no second error, and the record has the provider's own."""
+    script.script(Reply(headers=kind, pieces=[sent], chunked=True))
+    answer = ask(gateway, "POST", path, body)
+    assert (answer.status, answer.body) == (200, sent)
+    assert outcomes(gateway, answer.headers["x-request-id"]) == [("m", "failed", code)]
+
+
 def test_an_error_in_place_of_an_answer_has_an_errors_status_and_the_providers_words(
     gateway: Running, script: Upstream
 ) -> None:

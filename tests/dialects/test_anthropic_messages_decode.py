@@ -98,14 +98,14 @@ def test_an_unknown_block_and_delta_are_native_and_seen() -> None:
     assert part.extras["anthropic"]["item"] == {"type": "hologram", "text": 5, "caption": "c", "more": "m"}
 
 
-def test_an_error_event_is_a_failure_and_no_end() -> None:
+def test_an_error_event_is_a_failure_and_the_end() -> None:
     decoder = DIALECT.decoder()
     decoder.feed("message_start", START)
     data = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
     assert decoder.feed("error", data).events == (
         Failed(message="Overloaded", code="overloaded_error", type="overloaded_error", status=529, retryable=True),
     )
-    assert not decoder.complete
+    assert decoder.complete
 
 
 def test_a_reply_of_200_may_be_an_error() -> None:

@@ -356,7 +356,7 @@ def test_an_error_inside_the_answer() -> None:
         Failed(message="The model is overloaded.", code="unavailable", type="UNAVAILABLE", status=503, retryable=True)
         in events
     )
-    assert not decoder.complete
+    assert decoder.complete
 
 
 def test_usage_is_cumulative_and_inclusive() -> None:

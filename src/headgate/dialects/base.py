@@ -176,7 +176,8 @@ class Decoder(Protocol):
     """One answer's way from JSON documents to events. Loud on the malformed: raises UpstreamMalformed."""
 
     complete: bool
-    """The dialect's terminal event was seen (a whole reply is complete). Else the end of the body is a truncation."""
+    """The dialect's terminal event was seen, or an error in its place (a whole reply is complete). Else the end of the body is a
+    truncation."""
 
     def feed(self, event: str, data: bytes) -> Decoded:
         """One stream event: its `event:` name ("" if none) and data. `data` may be b"[DONE]" or b""."""

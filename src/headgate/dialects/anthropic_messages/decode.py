@@ -113,6 +113,7 @@ class Decoder:
             case "message_stop":
                 return Decoded(events=tuple(self._message_stop()))
             case "error":
+                self.complete = True
                 return Decoded(events=(failure(data),))
             case "ping":
                 return Decoded()

@@ -149,6 +149,7 @@ class Decoder:
             raise UpstreamMalformed("the upstream's answer is not an object")
         self._events, self._repeats = [], []
         if document.get("error") is not None:
+            self.complete = True
             return Decoded(events=(failure(document),))
         if not (self._started or DOCUMENT_KEYS.isdisjoint(document)):
             self._start(document)
