@@ -343,6 +343,19 @@ def test_an_error_inside_a_stream_is_told_once_in_the_providers_words(
     assert outcomes(gateway, answer.headers["x-request-id"]) == [("m", "failed", code)]
 
 
+@pytest.mark.parametrize(
+    "end", [b"0\r\n\r\n", b"", b"2\r\n,{\r\n0\r\n\r\n"], ids=["ended", "broken off", "in a document"]
+)
+def test_an_array_cut_behind_its_answer_is_closed(end: bytes, gateway: Running, script: Upstream) -> None:
+    """The caller gets the whole answer, as JSON."""
+    sent = b"[" + SAID % b',"finishReason":"STOP"'
+    head = b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    script.script(Reply(raw=head + b"%x\r\n%b\r\n" % (len(sent), sent) + end, after="close"))
+    answer = ask(gateway, "POST", STREAMED, PATHS["up_gemini"][1])
+    assert (answer.status, answer.body) == (200, sent + b"]")
+    assert outcomes(gateway, answer.headers["x-request-id"]) == [("m", "done", "")]
+
+
 def test_an_error_in_place_of_an_answer_has_an_errors_status_and_the_providers_words(
     gateway: Running, script: Upstream
 ) -> None:

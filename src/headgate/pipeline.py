@@ -212,7 +212,8 @@ class Flow:
         except HeadgateError:
             if not self._frames.progress.complete:
                 raise
-            return True  # after its end, an answer cannot fail any more
+            self._show(self._frames.rest(), write)  # after its end, an answer cannot fail any more
+            return True
         broken, self._broken = self._broken, None
         if broken is not None:
             raise broken

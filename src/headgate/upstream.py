@@ -42,6 +42,11 @@ class Splitter(Protocol):
 
     waiting: bytearray
 
+    @property
+    def closing(self) -> bytes:
+        """What a body would lack that ended behind its last item (an array's bracket)."""
+        ...
+
     def feed(self, data: bytes) -> list[Item]: ...
 
     def end(self) -> list[Item]: ...
@@ -84,6 +89,10 @@ class Source:
                 return False
         return True
 
+    def rest(self) -> list[Frame]:
+        """What closes a body that broke off behind its answer's end. Nothing is read any more."""
+        return []
+
     def limit(self, seconds: float | None) -> None:
         """As `net.Response.limit`."""
         raise NotImplementedError
@@ -125,12 +134,11 @@ class Frames(Source):
                 ]
             data = await self.response.read()
             if data:
-                items = self._splitter.feed(data)
+                frames = [self._frame(item) for item in self._splitter.feed(data)]
             else:
+                frames = self.rest() if self.decoder.complete else []
                 self._ended = True
-                items = self._splitter.end()
-            frames = [self._frame(item) for item in items]
-            if self._ended:
+                frames = frames or [self._frame(item) for item in self._splitter.end()]
                 rest = self.decoder.end()
                 if not self.decoder.complete:
                     self._truncated(frames)
@@ -157,6 +165,11 @@ class Frames(Source):
             if not await self.response.pour(sink):
                 return False
         return await super().pour(taker, passer)
+
+    def rest(self) -> list[Frame]:
+        closing = b"" if self._ended or self._splitter is None else self._splitter.closing
+        self._ended = True
+        return [Frame(raw=closing)] if closing else []
 
     def _truncated(self, frames: list[Frame]) -> None:
         """The body ended early. What came with its last bytes is still shown: the error follows at the next read."""
@@ -233,6 +246,7 @@ class _Broken:
     def __init__(self, error: UpstreamTruncated) -> None:
         self._error = error
         self.waiting = bytearray()
+        self.closing = b""
 
     def feed(self, data: bytes) -> list[Item]:
         raise self._error

@@ -69,6 +69,16 @@ def test_a_document_is_given_as_soon_as_it_closes() -> None:
     assert documents(parser.feed(b'{"a":2}')) == [b'{"a":2}']
 
 
+@pytest.mark.parametrize(
+    ("text", "lacks"),
+    [(b'[{"a":1}', b"]"), (b'[{"a":1},{"a"', b"]"), (b'[{"a":1}] ', b""), (b'{"a":1}', b""), (b" ", b"")],
+)
+def test_what_a_cut_array_lacks_of_its_end(text: bytes, lacks: bytes) -> None:
+    parser = Parser()
+    parser.feed(text)
+    assert parser.closing == lacks
+
+
 anything: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),

@@ -70,6 +70,11 @@ class Parser:
         at = rest.index(text, begin)
         return [Item(rest, "", text, (at, at + len(text)))]
 
+    @property
+    def closing(self) -> bytes:
+        """What an array that ends here lacks of its end."""
+        return b"]" if self._array and not self._closed else b""
+
     def _opened(self) -> bool:
         """Skips to the first sign; False while there is none."""
         text = self.waiting

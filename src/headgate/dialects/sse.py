@@ -36,6 +36,8 @@ SHORT = 65536
 
 class Parser:
     __slots__ = ("_limit", "_scan", "_start", "waiting")
+    closing = b""
+    """A stream has no end of its own."""
 
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
         self.waiting = bytearray()  # an item whose end has not come

@@ -115,6 +115,12 @@ class Tap(Source):
             self._flight.heard_out = True
         return frames
 
+    def rest(self) -> list[Frame]:
+        frames = self._source.rest()
+        if frames:
+            self._record(frames, True)
+        return frames
+
 
 class Listening(Source):
     """The answer as one caller gets it. `left` is told when the caller goes."""
