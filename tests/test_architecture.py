@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stages": VALUES | {"routing", "limits", "guards", "stores.base", "dialects.base", "dialects.splice", "catalog"},
     "http1": VALUES | {"tasks", "net"},
     "retry_after": VALUES | {"net"},
-    "upstream": VALUES | {"tasks", "dialects.base", "dialects.form", "net", "retry_after"},
+    "upstream": VALUES | {"tasks", "dialects.base", "dialects.form", "dialects.surrogates", "net", "retry_after"},
     "prepare": VALUES | {"dialects", "providers.base", "providers.site", "net"},
     "probe": VALUES | {"tasks", "routing", "net", "providers.base", "providers.site"},
     "pace": VALUES | {"routing", "net", "meter"},

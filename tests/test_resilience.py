@@ -356,6 +356,24 @@ def test_an_array_cut_behind_its_answer_is_closed(end: bytes, gateway: Running, 
     assert outcomes(gateway, answer.headers["x-request-id"]) == [("m", "done", "")]
 
 
+CUT = [
+    b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"so \\ud83d"}}]}\n\n',
+    b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"\\ude00."}}]}\n\n',
+    b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
+]
+
+
+def test_a_character_cut_in_two_between_events_arrives(gateway: Running, script: Upstream) -> None:
+    """Its own dialect has the provider's bytes, another one the character."""
+    script.script(Reply(headers=SSE, pieces=CUT, chunked=True), Reply(headers=SSE, pieces=CUT, chunked=True))
+    same = ask(gateway, "POST", PATH, question("up_chat/m", stream=True, stream_options={"include_usage": True}))
+    assert (same.status, same.body) == (200, b"".join(CUT))
+    crossed = ask(gateway, "POST", "/v1/messages", question("up_chat/m", max_tokens=9, stream=True))
+    events = [json.loads(line[6:]) for line in crossed.body.splitlines() if line.startswith(b"data: ")]
+    said = "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
+    assert said == "so \U0001f600."
+
+
 def test_an_error_in_place_of_an_answer_has_an_errors_status_and_the_providers_words(
     gateway: Running, script: Upstream
 ) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from headgate import clock
 from headgate.dialects.base import Decoder, Dialect
 from headgate.dialects.form import Form, Passer, form_of
+from headgate.dialects.surrogates import Halves
 from headgate.errors import UpstreamMalformed, UpstreamRefused, UpstreamTruncated
 from headgate.model.events import Decoded, Event, Frame, PartDelta, Path, Slot, Started, placed
 from headgate.net import Call, Headers, Open, Response, header
@@ -113,6 +114,7 @@ class Frames(Source):
         self.whole = framing == "whole"
         self._verbatim = verbatim
         self._splitter = None if self.whole else splitters[framing]()
+        self._halves = Halves(self.whole)
         self._form: Form | None = None
         self._forms = FORMS if framing == "sse" else 0
         self._ended = False
@@ -206,6 +208,7 @@ class Frames(Source):
     def _decoded(self, event: str, data: bytes, whole: bool) -> Decoded:
         """A document that is JSON, but not as its dialect describes it, still passes to a client of the same dialect: it may know
         more than we do. Its strings are shown to the guards one by one, and are an answer but where it tells a fault."""
+        data = self._halves.joined(data)
         try:
             return self.decoder.whole(data) if whole else self.decoder.feed(event, data)
         except UpstreamMalformed:
