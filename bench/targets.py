@@ -1,8 +1,8 @@
 """What we mean to reach, as a table: how each value is read from the figures, its bound and its unit. A value is None where a system
 that it needs was not there.
 
-A streamed chunk has its bound twice. 25 µs was set on a machine on which nginx took 18 µs for the 1 kB request of this bench, LiteLLM
-9,495 and Portkey 1,012; where those take more, by as much as the machine is slower, the bound holds as a ratio to nginx's request.
+A streamed chunk has its bound twice: in µs, and as a ratio to nginx's 1 kB request, as the two stood to each other on the machine that
+the µs were set for. Processor times of one machine are no bound on another; ratios of one run are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 CHUNK, NGINX = 25.0, 18.0
-"""µs of a streamed chunk, and of nginx's 1 kB request where that bound was set."""
+"""µs: the bound of a streamed chunk, and nginx's 1 kB request on the machine that it was set for."""
 
 Figures = dict[str, dict[str, dict[str, Any] | None]]
 

@@ -216,15 +216,21 @@ class Frames(Source):
                 raise
             self.decoder.complete = self.decoder.complete or whole
             found = tuple(leaves(data))
-            fault = any(path[0] in FAULTS and not any(isinstance(step, str) for step in path[1:2]) for path, _ in found)
             strings = (PartDelta(part=-1, kind="text", text=text, whole=True, slot=Slot(path)) for path, text in found)
-            return Decoded(events=tuple(strings) if fault else (Started(), *strings))
+            return Decoded(
+                events=tuple(strings) if any(_tells_fault(path) for path, _ in found) else (Started(), *strings)
+            )
 
     def limit(self, seconds: float | None) -> None:
         self.response.limit(seconds)
 
     def close(self) -> None:
         self.response.close()
+
+
+def _tells_fault(path: Path) -> bool:
+    """Whether the string there is the text of such a member, or is in its list."""
+    return path[0] in FAULTS and not (len(path) > 1 and isinstance(path[1], str))
 
 
 def leaves(data: bytes) -> Iterator[tuple[Path, str]]:
