@@ -22,13 +22,18 @@ FILE = b'{"id":"file-1","object":"file","bytes":5,"filename":"a.txt","purpose":"
 def passing(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     keys = [
         {"name": "anna", "key": ANNA, "tenant": "a"},
-        {"name": "bert", "key": BERT, "tenant": "b", "models": ["openai/small"]},
+        {"name": "bert", "key": BERT, "tenant": "b", "models": ["openai/small", "small"]},
     ]
     providers = {
         "openai": {"base_url": f"{upstream.url}/v1", "api_key": "provider-key"},
         "anthropic": {"base_url": f"{upstream.url}/anthropic/v1", "api_key": "anthropic-key"},
+        "second": {"type": "mistral", "base_url": f"{upstream.url}/second/v1", "api_key": "second-key"},
+        "gemini": {"base_url": f"{upstream.url}/gemini/v1beta", "api_key": "gemini-key"},
     }
-    models = {"mixed": {"targets": ["anthropic/claude-x", "openai/text-embedding-3-small"]}}
+    models = {
+        "mixed": {"targets": ["anthropic/claude-x", "openai/text-embedding-3-small"]},
+        "small": {"targets": ["gemini/text-embedding-004"]},
+    }
     server = {"port": 0, "body_timeout": "500ms"}
     config = {"providers": providers, "keys": keys, "models": models, "server": server}
     gateway = Running(tmp_path_factory.mktemp("passing"), config)
@@ -69,11 +74,27 @@ def test_a_refusal_names_the_path_as_it_was_asked_for(passing: Running) -> None:
         "/openai/v1/files/%2e%2e/users",
         "/openai/v1/files//x",
         "/openai/v1/files/a%2fb",
+        "/openai/v1/files/a%00",
+        "/openai/v1/files/a%0d%0ax",
+        "/openai/v1/files/..;/users",
     ],
 )
 def test_a_path_in_disguise_is_refused(path: str, passing: Running, script: Upstream) -> None:
     assert ask(passing, "GET", path, key=ANNA).status in (400, 403)
     assert script.requests == []
+
+
+def test_a_path_goes_up_encoded_as_it_was_matched(passing: Running, script: Upstream) -> None:
+    """Decoded, "?" would begin a query, a space end the request line, and letters of other scripts have no place in it. Nothing is sent
+    behind a head that announces nothing (RFC 9110 §9.3.1)."""
+    script.script(Reply(pieces=[b'{"id": "vs_way"}']))
+    ask(passing, "POST", "/openai/v1/vector_stores", {"name": "x"}, key=ANNA)
+    script.reset()
+    for encoded in ("a%3Fb=c", "a%20b", "a%23b", "%C3%A9"):
+        script.script(Reply(pieces=[b"{}"]))
+        assert ask(passing, "GET", f"/openai/v1/vector_stores/vs_way/files/{encoded}?limit=2", key=ANNA).status == 200
+        assert script.requests[-1].path == f"/v1/vector_stores/vs_way/files/{encoded}?limit=2"
+        assert script.requests[-1].header("transfer-encoding") is None
 
 
 def test_it_is_authenticated(passing: Running, script: Upstream) -> None:
@@ -119,6 +140,42 @@ def test_a_held_object_is_the_tenants_own(passing: Running, script: Upstream) ->
     assert ask(passing, "GET", "/openai/v1/files", key=BERT).json["data"] == []
 
 
+def test_what_a_body_names_is_the_tenants_own_wherever_it_stands(passing: Running, script: Upstream) -> None:
+    """In resource names, in content that is not as it should be, in requests within a batch: a request that gets through would use
+    it."""
+    upload = {"content-type": "multipart/form-data; boundary=b"}
+    for path, body, made, more in (
+        ("/openai/v1/files", b"x", {"id": "file-deep"}, upload),
+        ("/openai/v1/containers", {"name": "c"}, {"id": "cntr_deep"}, {}),
+        ("/gemini/v1beta/cachedContents", {"model": "models/g"}, {"name": "cachedContents/deep"}, {}),
+    ):
+        script.script(Reply(pieces=[json.dumps(made).encode()]))
+        assert ask(passing, "POST", path, body, more, key=ANNA).status == 200
+    script.reset()
+    parts = [{"type": "file", "file": {"file_id": "file-deep"}}, {"type": "text", "text": "x", "file": "odd"}]
+    asked = {"role": "user", "content": [{"type": "input_file", "file_id": "file-deep"}]}
+    inner = {"custom_id": "1", "params": {"model": "small", "messages": [{"content": [{"file_id": "file-deep"}]}]}}
+    gemini = {"contents": [{"parts": [{"text": "x"}]}], "cachedContent": "cachedContents/deep"}
+    call = {"type": "code_interpreter_call", "id": "ci", "container_id": "cntr_deep", "code": "x"}
+    for path, named in (
+        ("/v1/chat/completions", {"model": "openai/small", "messages": [{"role": "user", "content": parts}]}),
+        (
+            "/v1/chat/completions",
+            {"model": "openai/small", "messages": [{"role": "user", "content": parts[:1]}, "odd"]},
+        ),
+        ("/v1/responses", {"model": "openai/small", "input": [call]}),
+        ("/v1beta/models/small:generateContent", gemini),
+        ("/v1beta/models/small:countTokens", {"generateContentRequest": gemini | {"model": "models/small"}}),
+        ("/openai/v1/conversations", {"items": [asked]}),
+        ("/openai/v1/images/edits", {"model": "openai/small", "images": [{"file_id": "file-deep"}]}),
+        ("/anthropic/v1/messages/batches", {"requests": [inner]}),
+    ):
+        assert ask(passing, "POST", path, named, key=BERT).status == 404, path
+    assert script.requests == []
+    script.script(Reply(pieces=[b'{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}]}']))
+    assert ask(passing, "POST", "/v1beta/models/small:generateContent", gemini, key=ANNA).status == 200
+
+
 def test_a_stored_response_is_the_tenants_own(passing: Running, script: Upstream) -> None:
     stored = {
         "id": "resp_own",
@@ -155,6 +212,73 @@ def test_a_model_named_in_a_body_obeys_the_keys_allow_list(passing: Running, scr
     answer = ask(passing, "POST", "/v1/embeddings", embed, key=ANNA)
     assert answer.status == 200
     assert json.loads(script.requests[0].body)["model"] == "text-embedding-3-small"
+
+
+def form(*fields: tuple[str, str]) -> bytes:
+    parts = [f'--b\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields]
+    return ("".join(parts) + "--b--\r\n").encode()
+
+
+OTHER = b'{"model": "other", "input": "x"}'
+FORM = "multipart/form-data; boundary=b"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "body"),
+    [
+        ("/openai/v1/embeddings", "application/json; charset=utf-8", OTHER),
+        ("/openai/v1/embeddings", "Application/JSON", OTHER),
+        ("/openai/v1/embeddings", "text/plain", OTHER),
+        ("/openai/v1/embeddings", "", OTHER),
+        ("/openai/v1/embeddings", "application/json", b'{"input": "x"}'),
+        ("/openai/v1/images/edits", FORM, form(("prompt", "x"))),
+        ("/openai/v1/audio/transcriptions", FORM, form(("file", "x"), ("model", "other"))),
+        (
+            "/openai/v1/audio/transcriptions",
+            FORM,
+            form(("file", "x"), ("model", "other")).replace(b'"model"', b"model"),
+        ),
+        ("/openai/v1/batches", "application/json", b'{"endpoint": "/v1/chat/completions"}'),
+        ("/gemini/v1beta/models/other:embedContent", "application/json", b'{"content": {}}'),
+        ("/gemini/v1beta/models/other:batchGenerateContent", "application/json", b'{"batch": {}}'),
+        ("/anthropic/v1/messages/batches", "application/json", b'{"requests": [{"params": {"model": "other"}}]}'),
+    ],
+)
+def test_a_keys_list_of_models_holds_wherever_a_model_is_named(
+    path: str, kind: str, body: bytes, passing: Running, script: Upstream
+) -> None:
+    """Whatever the body calls itself; and where nobody names one, the key must be allowed all that the provider has."""
+    answer = ask(passing, "POST", path, body, {"content-type": kind}, key=BERT)
+    assert answer.status == 403, answer.body
+    assert b"model_not_allowed" in answer.body.lower()
+    assert script.requests == []
+    script.script(Reply(pieces=[b"{}"]))
+    assert ask(passing, "POST", path, body, {"content-type": kind}, key=ANNA).status == 200
+    assert script.requests[0].body == body
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b'{"model": "other", "input": "x", "model": "openai/small"}'),
+        (FORM, form(("model", "other"), ("model", "openai/small"))),
+    ],
+)
+def test_two_models_are_refused(kind: str, body: bytes, passing: Running, script: Upstream) -> None:
+    """The provider might take the one that was not judged."""
+    path = "/openai/v1/audio/transcriptions"
+    assert ask(passing, "POST", path, body, {"content-type": kind}, key=BERT).status == 400
+    assert script.requests == []
+
+
+def test_an_alias_means_its_target_in_a_form_and_in_a_path(passing: Running, script: Upstream) -> None:
+    script.script(Reply(pieces=[b"{}"]), Reply(pieces=[b"{}"]))
+    body = form(("file", "\r\n--not it\r\n"), ("model", "openai/small"), ("language", "en"))
+    answer = ask(passing, "POST", "/v1/audio/transcriptions", body, {"content-type": FORM}, key=BERT)
+    assert (answer.status, script.requests[0].path) == (200, "/v1/audio/transcriptions")
+    assert script.requests[0].body == body.replace(b"openai/small", b"small")
+    ask(passing, "POST", "/v1beta/models/small:embedContent", {"content": {}}, key=ANNA)
+    assert script.requests[1].path == "/gemini/v1beta/models/text-embedding-004:embedContent"
 
 
 def test_the_record_names_the_target_that_was_called(passing: Running, script: Upstream) -> None:
@@ -194,6 +318,16 @@ def test_paths_without_a_providers_name_go_where_the_client_belongs(passing: Run
     script.script(Reply(pieces=[b'{"data":[]}']))
     ask(passing, "GET", "/v1/files", headers={"anthropic-version": "2023-06-01"}, key=ANNA)
     assert script.requests[0].path == "/anthropic/v1/files"
+    script.script(Reply(pieces=[b'{"data":[]}']), Reply(pieces=[b"{}"]))
+    ask(passing, "GET", "/v1/files", key=ANNA)
+    assert script.requests[1].path == "/v1/files"  # not the first whose favourite dialect it is
+    ask(passing, "GET", f"/v1beta/cachedContents?key={ANNA}", key=None)
+    assert script.requests[2].path == "/gemini/v1beta/cachedContents"
+
+
+def test_an_error_is_told_in_the_clients_dialect(passing: Running) -> None:
+    assert ask(passing, "GET", "/v1/files/none", headers={"anthropic-version": "1"}, key=ANNA).json["type"] == "error"
+    assert ask(passing, "GET", "/v1beta/cachedContents/none", key=ANNA).json["error"]["status"] == "NOT_FOUND"
 
 
 def test_it_is_recorded(passing: Running, script: Upstream, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_head() -> None:
         max_output=100,
         n=2,
         tools=True,
-        objects=("fileSearchStores/s", "files/abc", "cachedContents/c"),
+        objects=("cachedContents/c", "fileSearchStores/s", "files/abc"),
     )
 
 
@@ -201,7 +201,7 @@ def test_head_in_the_other_spelling() -> None:
         "cached_content": "cachedContents/c",
     }
     head = DIALECT.head(json.dumps(body).encode())
-    assert (head.max_output, head.objects) == (7, ("files/abc", "cachedContents/c"))
+    assert (head.max_output, head.objects) == (7, ("cachedContents/c", "files/abc"))
 
 
 def test_head_sees_a_file_however_it_is_escaped() -> None:

@@ -224,3 +224,14 @@ def refuse(x: Exchange, error: HeadgateError, incoming: Incoming) -> None:
 
 def send_json(incoming: Incoming, json: Json | list[Any], status: int = 200) -> None:
     incoming.answer(status, [JSON], msgspec.json.encode(json))
+
+
+_CLIENTS = ((b"anthropic-version", "anthropic_messages"), (b"x-goog-api-key", "gemini"))
+"""A header that only this dialect's clients send -> the dialect. Google's SDK lists models below /v1, as the others do."""
+
+
+def lean_to_client(ingress: Ingress, x: Exchange, match: routes.Match) -> None:
+    """Model lists share one path between dialects: the client's own headers tell which shape it reads."""
+    if match.dialect == "openai_chat":
+        named = (dialect for header, dialect in _CLIENTS if x.request.header(header))
+        x.dialect = ingress.dialects[next(named, match.dialect)]

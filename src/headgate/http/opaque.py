@@ -1,34 +1,34 @@
 """Pass-through: a provider's other paths, by allow-list, governed like everything else.
 
 Rules of this file:
-- (method, path below the provider's base) must match a row of the provider's table; everything else is 403. The path is matched as
-  it came, percent-encoded dots and slashes refused: what we match is what the provider reads.
-- Bytes pass in both directions without being collected; only answers that may bring ids of held objects are read (bounded), and
-  lists are filtered to the tenant's own.
+- (method, path below the provider's base) must match a row of the provider's table; everything else is 403. The path is matched
+  decoded, and encoded again as it goes up; dots and slashes encoded twice are refused: what we match is what the provider reads.
+- What is kept upstream passes in both directions without being collected. What a model works on is read for the model's name, and
+  answers that may bring ids of held objects for these (both bounded); lists are filtered to the tenant's own.
 - An object that is held upstream belongs to the tenant that made it: another tenant's id does not exist.
 - Authenticated, admitted and recorded like any request; usage is unknown unless the answer tells it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 from msgspec.structs import replace
 
 from headgate import clock
-from headgate.dialects.base import Edit
-from headgate.dialects.splice import apply
+from headgate.dialects.held import held
 from headgate.errors import BadRequest, Forbidden, HeadgateError, NotFound, UpstreamMalformed
 from headgate.http import routes
 from headgate.http.body import pieces
 from headgate.http.headers import own, passed
 from headgate.http.incoming import Incoming
-from headgate.http.ingress import Ingress
+from headgate.http.ingress import Ingress, lean_to_client
+from headgate.http.named import Named, in_form, in_json, renamed, walk
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Held
 from headgate.model.usage import Usage
@@ -45,7 +45,9 @@ UPLOADS = 8
 """How many times larger than a request that is read may one be that passes through."""
 _UP = (b"content-type", b"content-length", b"accept", b"openai-beta", b"anthropic-beta", b"range", b"x-goog-upload-")
 _DOWN = (b"content-type", b"content-disposition", b"content-range", b"x-goog-upload-", b"openai-", b"retry-after")
-_UNSAFE = re.compile(r"%2e|%2f|%5c|%00|\\|//|/\.\.?(/|$)", re.I)
+_UNSAFE = re.compile(r"%2e|%2f|%5c|%00|[\x00-\x1f\x7f\\]|//|/\.\.?([/;]|$)", re.I)
+IN_PATH = "/models/{id}:"
+"""Of paths that name their model themselves."""
 
 
 class Opaque:
@@ -60,6 +62,7 @@ class Opaque:
         self._admit = admit
 
     async def __call__(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
+        lean_to_client(ingress, x, match)
         entered = [*await ingress.pipeline.authenticate(x), self._admit]
         try:
             await self._admit.start(x)
@@ -76,41 +79,50 @@ class Opaque:
             raise BadRequest("the path is not in its plain form", code="invalid_path")
         sites = ingress.pipeline.dispatch.prepare.sites
         candidates = _of(match.site, sites.values()) if match.site else _likely(x, sites.values())
-        body: bytes | None = None
-        site, allow = self._allowed(x, match, candidates)
-        if header(x.request.headers, b"content-type") in (b"application/json", None) and x.request.method in (
-            "POST",
-            "PATCH",
-            "PUT",
-        ):
-            body = await x.request.read_body()
-            site, body = self._named_model(x, site, allow, candidates, body)
-            self._own_names(x, allow, body, site)
-        elif allow.names:
+        site, allow, identity = self._allowed(x, match, candidates)
+        rest, body = match.rest, b""
+        kind = x.request.header(b"content-type")
+        form = kind[:20].lower().startswith(b"multipart/form-data")
+        streamed = _brings(x) and form and not allow.works
+        if form and allow.names:
             raise BadRequest("this path takes JSON", code="unsupported_media_type")
+        if _brings(x) and not streamed:
+            body = await x.request.read_body()
+        named = Named() if streamed else in_form(body, kind) if form else in_json(body)
+        owned = await asyncio.to_thread(self._own_names, x, allow, named.json)
+        if allow.works and allow.pattern.startswith(IN_PATH):
+            named = replace(named, model=identity)
+        if named.model or allow.works:
+            site, model = self._modelled(x, site, allow, candidates, named)
+            if allow.pattern.startswith(IN_PATH):
+                rest = rest.replace(f"/{identity}:", f"/{model}:", 1)
+            elif model:
+                body = renamed(body, named, model)
+        if away := [identity for identity, where in owned.items() if where != site.name]:
+            raise NotFound(f"{away[0]!r} is held by another provider", code="object_elsewhere")
         if x.route is None:
             self._resolve.passed_to(x, site.name)
-        path, endpoint = passing(site, allow, match.rest)
+        path, endpoint = passing(site, allow, rest)
         call = Call(
             method=x.request.method,
             origin=site.origin,
             path=path + _query(x.request.query),
-            headers=await self._headers(x, site, endpoint, body is None),
-            body=body if body is not None else pieces(incoming, ingress.bounds.max_body * UPLOADS),
+            headers=await self._headers(x, site, endpoint, streamed),
+            body=pieces(incoming, ingress.bounds.max_body * UPLOADS) if streamed else body,
             deadlines=site.deadlines,
         )
         await self._relay(x, site, allow, call, incoming)
 
     # ------------------------------------------------------------------ what may pass
 
-    def _allowed(self, x: Exchange, match: routes.Match, candidates: list[Site]) -> tuple[Site, Allow]:
-        """The site and the row of its table; an object named in the path decides the site, and must be the tenant's."""
+    def _allowed(self, x: Exchange, match: routes.Match, candidates: list[Site]) -> tuple[Site, Allow, str]:
+        """The site, the row of its table, and what the path names: an object decides the site, and must be the tenant's."""
         assert x.identity is not None
         fitting: list[tuple[Site, Allow, str]] = []
         for site in candidates:
             for allow in site.provider.opaque:
                 if allow.method == x.request.method and (hit := _pattern(allow.pattern).fullmatch(match.rest)):
-                    fitting.append((site, allow, unquote(hit.groupdict().get("id") or "")))
+                    fitting.append((site, allow, hit.groupdict().get("id") or ""))
                     break
         if not fitting:
             what = "is not among the paths that are passed through"
@@ -118,32 +130,37 @@ class Opaque:
             raise Forbidden(f"{x.request.method} {x.request.path} {what}", code="path_not_allowed")
         site, allow, identity = fitting[0]
         if allow.uses and identity:
-            held = self._owned(x, identity)
+            owned = self._owned(x, identity)
             for site, allow, _ in fitting:
-                if site.id == held.site:
-                    return site, allow
+                if site.id == owned.site:
+                    return site, allow, identity
             raise NotFound(f"there is no {identity!r}", code="object_not_found")
-        return site, allow
+        return site, allow, identity
 
     def _owned(self, x: Exchange, identity: str) -> Held:
-        held = self._objects.owner(identity)
-        if held is None or x.identity is None or held.tenant != x.identity.tenant:
+        owned = self._objects.owner(identity)
+        if owned is None or x.identity is None or owned.tenant != x.identity.tenant:
             raise NotFound(f"there is no {identity!r}", code="object_not_found")
-        return held
+        return owned
 
-    def _named_model(
-        self, x: Exchange, site: Site, allow: Allow, candidates: list[Site], body: bytes
-    ) -> tuple[Site, bytes]:
-        """A model named in the body is resolved like any other: allow-lists hold, aliases work, the provider's own name goes up."""
-        if not body:
-            return site, body
-        try:
-            named = msgspec.json.decode(body, type=_Named)
-        except (msgspec.DecodeError, RecursionError):
-            raise BadRequest("the body is not a valid JSON object") from None
-        if named.model is None:
-            return site, body
+    def _modelled(
+        self, x: Exchange, site: Site, allow: Allow, candidates: list[Site], named: Named
+    ) -> tuple[Site, str]:
+        """The site, and its own name for the model named: resolved like any other, so that allow-lists hold and aliases work. Where
+        nobody says which model works (one by default, or a file does), the key must be allowed all of the provider's."""
+        assert x.identity is not None
         x.request.site = x.request.site or site.name
+        for name in named.others:
+            self._resolve.named(x, name)
+        if not named.model:
+            if not named.others and not x.identity.may_use(f"{site.name}/*"):
+                raise Forbidden(
+                    f"this key may use certain models only, and this request does not say which one works on it: "
+                    f"that takes a key for {site.name}/*",
+                    code="model_not_allowed",
+                    param="model",
+                )
+            return site, ""
         route = self._resolve.passed(x, named.model)
         target = next(
             (t for t in route.targets if any(t.site == c.id and allow in c.provider.opaque for c in candidates)), None
@@ -151,18 +168,18 @@ class Opaque:
         if target is None:
             raise Forbidden(f"the provider of {named.model!r} does not offer this path", code="path_not_allowed")
         x.route = replace(route, targets=(target,))
-        site = next(c for c in candidates if c.id == target.site)
-        edit = Edit(name="model", path=("model",), value=msgspec.json.encode(target.model), present=True)
-        return site, apply(body, [edit]) if target.model != named.model else body
+        return next(c for c in candidates if c.id == target.site), target.model
 
-    def _own_names(self, x: Exchange, allow: Allow, body: bytes, site: Site) -> None:
-        if not allow.names or not body:
-            return
-        json = msgspec.json.decode(body)
-        for path, _ in allow.names:
-            for identity in _walk(json, path.split(".")):
-                if self._owned(x, identity).site != site.name:
-                    raise NotFound(f"{identity!r} is held by another provider", code="object_elsewhere")
+    def _own_names(self, x: Exchange, allow: Allow, json: Any) -> dict[str, str]:
+        """Objects that the body names, and their providers: where the table knows that there is one, it must be held; elsewhere, not by
+        another tenant."""
+        assert x.identity is not None
+        for identity in held(json):
+            owner = self._objects.owner(identity.rpartition("/")[2])
+            if owner is not None and owner.tenant != x.identity.tenant:
+                raise NotFound(f"there is no {identity!r}", code="object_not_found")
+        known = (name for path, _ in allow.names for name in walk(json, tuple(path.split("."))))
+        return {name: self._owned(x, name).site for name in known}
 
     async def _headers(self, x: Exchange, site: Site, endpoint: Endpoint, streamed: bool) -> Headers:
         client = [(n, v) for n, v in x.request.headers if n.startswith(_UP) and (streamed or n != b"content-length")]
@@ -231,10 +248,10 @@ class Opaque:
         if isinstance(usage := json.get("usage"), dict):
             row.usage = _usage(usage)
         if allow.creates:
-            for identity in _walk(json, allow.id_field.split(".")):
+            for identity in walk(json, tuple(allow.id_field.split("."))):
                 self._hold(x, site, identity.rsplit("/", 1)[-1], allow.creates)
         for path, kind in allow.brings:
-            for identity in _walk(json, path.split(".")):
+            for identity in walk(json, tuple(path.split("."))):
                 self._hold(x, site, identity, kind)
         if allow.lists and isinstance(items := json.get(allow.items), list):
             json[allow.items] = [item for item in items if self._is_own(x, item, allow)]
@@ -246,16 +263,16 @@ class Opaque:
         return body
 
     def _is_own(self, x: Exchange, item: Any, allow: Allow) -> bool:
-        for identity in _walk(item, allow.id_field.split(".")):
-            held = self._objects.owner(identity.rsplit("/", 1)[-1])
-            return held is not None and x.identity is not None and held.tenant == x.identity.tenant
+        for identity in walk(item, tuple(allow.id_field.split("."))):
+            owner = self._objects.owner(identity.rsplit("/", 1)[-1])
+            return owner is not None and x.identity is not None and owner.tenant == x.identity.tenant
         return False
 
     def _hold(self, x: Exchange, site: Site, identity: str, kind: str) -> None:
         assert x.identity is not None
-        held = Held(id=identity, kind=kind, at=x.at, tenant=x.identity.tenant, site=site.name)
-        self._objects.hold(held)
-        self._spool.append((held,))
+        made = Held(id=identity, kind=kind, at=x.at, tenant=x.identity.tenant, site=site.name)
+        self._objects.hold(made)
+        self._spool.append((made,))
 
 
 def _of(name: str, sites: Iterable[Site]) -> list[Site]:
@@ -264,13 +281,16 @@ def _of(name: str, sites: Iterable[Site]) -> list[Site]:
 
 
 def _likely(x: Exchange, sites: Iterable[Site]) -> list[Site]:
-    """The sites that a path without a provider's name may mean: those that speak the client's own dialect first."""
-    own = "anthropic_messages" if x.request.header(b"anthropic-version") else x.dialect.name
-    return sorted(sites, key=lambda site: all(endpoint.dialect != own for endpoint in site.provider.endpoints[:1]))
+    """The sites that a path without a provider's name may mean: those that speak the client's own dialect first, in the config's
+    order."""
+    return sorted(
+        sites, key=lambda site: x.dialect.name not in (site.dialects or [e.dialect for e in site.provider.endpoints])
+    )
 
 
-class _Named(msgspec.Struct):
-    model: str | None = None
+def _brings(x: Exchange) -> bool:
+    """Whether there is a body (RFC 9112 §6.3). To a GET none is sent that has none: there are servers that refuse it."""
+    return x.request.header(b"content-length").strip(b"0") != b"" or b"transfer-encoding" in x.request.fields
 
 
 @lru_cache(maxsize=1024)
@@ -286,18 +306,6 @@ def _pattern(pattern: str) -> re.Pattern[str]:
         else:
             parts.append(re.escape(piece))
     return re.compile("".join(parts))
-
-
-def _walk(json: Any, path: list[str]) -> Iterator[str]:
-    """The strings at a dotted path; lists on the way are walked."""
-    if isinstance(json, list):
-        for item in json:
-            yield from _walk(item, path)
-    elif not path:
-        if isinstance(json, str) and json:
-            yield json
-    elif isinstance(json, dict) and path[0] in json:
-        yield from _walk(json[path[0]], path[1:])
 
 
 async def _collect(response: Response) -> bytes:

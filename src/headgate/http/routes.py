@@ -55,7 +55,7 @@ _VERBS = {
     "countTokens": ("count", False),
 }
 _BASE = re.compile(r"/(v1beta|v1alpha|v1)(?=/|$)")
-_GEMINI = re.compile(r"/(?:models|tunedModels)/(.+):([a-zA-Z]+)")
+_GEMINI = re.compile(r"/(?:models/(.+)|(tunedModels/.+)):([a-zA-Z]+)")
 _AZURE = re.compile(r"/deployments/([^/]+)(/.+)")
 _ONE_MODEL = re.compile(r"/models/(.+)")
 _REQUEST = re.compile(r"/requests/([A-Za-z0-9_-]+)")
@@ -103,9 +103,9 @@ def match(method: str, path: str, sites: Container[str]) -> Match:
 def _shaped(method: str, path: str, site: str, version: str) -> Match:
     if method == "POST":
         gemini = _GEMINI.fullmatch(path)
-        if gemini is not None and gemini[2] in _VERBS:
-            operation, stream = _VERBS[gemini[2]]
-            return Match(operation, "gemini", site, unquote(gemini[1]), stream)
+        if gemini is not None and gemini[3] in _VERBS:
+            operation, stream = _VERBS[gemini[3]]
+            return Match(operation, "gemini", site, unquote(gemini[1] or gemini[2]), stream)
         azure = _AZURE.fullmatch(path)
         if azure is not None and ("POST", azure[2]) in _FIXED:
             operation, dialect = _FIXED["POST", azure[2]]
@@ -117,4 +117,5 @@ def _shaped(method: str, path: str, site: str, version: str) -> Match:
         one = _ONE_MODEL.fullmatch(path)
         if one is not None:
             return Match("model", "gemini" if version.startswith("v1beta") else "openai_chat", site, unquote(one[1]))
-    return Match("opaque", "openai_chat", site, rest=path)
+    google = version.startswith("v1beta") and not path.startswith("/openai/")
+    return Match("opaque", "gemini" if google else "openai_chat", site, rest=path)

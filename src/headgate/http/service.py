@@ -17,7 +17,7 @@ from headgate.errors import BadRequest, Forbidden, NotFound, Upgrade
 from headgate.explain import explained
 from headgate.http import routes
 from headgate.http.incoming import Incoming
-from headgate.http.ingress import Handler, Ingress, send_json
+from headgate.http.ingress import Handler, Ingress, lean_to_client, send_json
 from headgate.model.exchange import Exchange
 from headgate.pipeline import finish
 from headgate.stages.account import Price
@@ -84,7 +84,7 @@ class Service:
         incoming.answer(200, [(b"content-type", self._expose_type)], body)
 
     async def list_models(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
-        _lean_to_client(ingress, x, match)
+        lean_to_client(ingress, x, match)
         await ingress.pipeline.authenticate(x)
         assert x.identity is not None
         prefix = f"{match.site}/"
@@ -95,7 +95,7 @@ class Service:
         send_json(incoming, x.dialect.models([self._card(name) for name in names]))
 
     async def one_model(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
-        _lean_to_client(ingress, x, match)
+        lean_to_client(ingress, x, match)
         await ingress.pipeline.authenticate(x)
         assert x.identity is not None
         route = self._models.find(match.model, match.site)
@@ -116,17 +116,6 @@ class Service:
 
     async def websocket(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         raise Upgrade("there is no WebSocket here: send the request as HTTP POST to the same path")
-
-
-_CLIENTS = ((b"anthropic-version", "anthropic_messages"), (b"x-goog-api-key", "gemini"))
-"""A header that only this dialect's clients send -> the dialect. Google's SDK lists models below /v1, as the others do."""
-
-
-def _lean_to_client(ingress: Ingress, x: Exchange, match: routes.Match) -> None:
-    """Model lists share one path between dialects: the client's own headers tell which shape it reads."""
-    if match.dialect == "openai_chat":
-        named = (dialect for header, dialect in _CLIENTS if x.request.header(header))
-        x.dialect = ingress.dialects[next(named, match.dialect)]
 
 
 def explain_handler(enabled: bool, price: Price) -> Handler:

@@ -102,6 +102,15 @@ class Allow(Struct, frozen=True, kw_only=True):
     prefix: str = ""
     """What the provider has between base URL and the path: the client asks for /embeddings all the same."""
 
+    @property
+    def works(self) -> bool:
+        """A model works on what is sent here, now or later: a key's list of models holds."""
+        return self.method == "POST" and not self.uses and self.creates in _WORKED
+
+
+_WORKED = frozenset((None, "batch", "message_batch", "fine_tuning_job", "video"))
+"""Kinds of objects that a model makes or is made of. What else is created (files, stores, ...) is only kept."""
+
 
 class Provider(Struct, frozen=True, kw_only=True):
     name: str

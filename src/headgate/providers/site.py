@@ -132,11 +132,15 @@ def url(site: Site, endpoint: Endpoint, dialect_path: str, operation: str, model
     return site.base_path + endpoint.prefix + path
 
 
+_SEGMENTS = "/:@!$&'()*+,;="
+"""What stands for itself in a path, beside letters, digits and -._~ (RFC 3986 §3.3)."""
+
+
 def passing(site: Site, allow: Allow, rest: str) -> tuple[str, Endpoint]:
-    """The path of a pass-through call to `rest` (which `allow` matched), and the endpoint whose headers it takes."""
+    """The path of a pass-through call to `rest` (decoded, which `allow` matched), and the endpoint whose headers it takes."""
     endpoints = site.provider.endpoints
     alike = (e for e in endpoints if e.prefix == allow.prefix) if allow.prefix else iter(endpoints)
-    return site.base_path + allow.prefix + rest, next(alike, endpoints[0])
+    return site.base_path + allow.prefix + quote(rest, safe=_SEGMENTS), next(alike, endpoints[0])
 
 
 def listing(site: Site) -> Allow | None:

@@ -277,7 +277,7 @@ class Resolve(Stage):
         was never seen here was made elsewhere, with the provider itself: who knows it may name it to a model."""
         assert x.identity is not None
         for identity in objects:
-            held = await asyncio.to_thread(self._objects.owner, identity)
+            held = await asyncio.to_thread(self._objects.owner, identity.rpartition("/")[2])  # "cachedContents/ID"
             if held is None:
                 continue
             if held.tenant != x.identity.tenant:

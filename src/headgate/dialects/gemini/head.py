@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from headgate.dialects.base import Edit, Head, Json, Target, TextSlot
+from headgate.dialects.held import held
 from headgate.dialects.splice import bulk
 from headgate.errors import BadRequest
 from headgate.model.events import Path
@@ -53,8 +54,9 @@ class _Content(Struct):
 _bodies = msgspec.json.Decoder(_Body)
 _contents = msgspec.json.Decoder(list[_Content]).decode
 _TEXTS = frozenset(("text", "thought"))
-_HELD = (b"fileUri", b"file_uri", b"fileSearchStoreNames", b"file_search_store_names", b"\\u")
-"""Bytes without which no body refers to a file or a store."""
+_WRAPPED = (b"enerateContentRequest", b"enerate_content_request")
+_HELD = (b"fileUri", b"file_uri", b"fileSearchStoreNames", b"file_search_store_names", b"\\u", *_WRAPPED)
+"""Bytes without which no body refers to a file or a store, or to a cache but in its outermost object."""
 _CALLS = frozenset(("functionCall", "functionResponse", "function_call", "function_response"))
 _ROLES = {"model": "assistant", "function": "tool"}
 
@@ -69,9 +71,8 @@ def head(body: bytes) -> Head:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _malformed(error) from error
     settings = seen.generationConfig or seen.generation_config or _Settings()
-    cached = seen.cachedContent or seen.cached_content
-    if cached:
-        objects.append(cached)
+    caches = [name for name in (seen.cachedContent, seen.cached_content) if name]
+    objects += caches
     most = settings.maxOutputTokens if settings.maxOutputTokens is not None else settings.max_output_tokens
     count = settings.candidateCount if settings.candidateCount is not None else settings.candidate_count
     return Head(
@@ -80,7 +81,7 @@ def head(body: bytes) -> Head:
         n=Place(count, "generationConfig.candidateCount").count() if count is not None else 1,
         tools=bool(seen.tools),
         objects=tuple(dict.fromkeys(objects)),
-        state=bool(cached),
+        state=bool(caches),
         body=body,
         bulk=long,
         prose=prose,
@@ -106,7 +107,7 @@ def edits(head: Head, target: Target) -> Sequence[Edit]:
                 code="unsupported_parameter",
                 param=given[name],
             )
-    if b"enerateContentRequest" not in rim and b"enerate_content_request" not in rim:
+    if not any(name in rim for name in _WRAPPED):
         return ()
     wrapped = next((name for name in _members(head.body) if camel(name) == "generateContentRequest"), None)
     model = target.model if "/" in target.model else f"models/{target.model}"
@@ -128,8 +129,8 @@ def _malformed(error: Exception) -> BadRequest:
 
 
 def _held(value: Any) -> list[str]:
-    """Names of files and stores held upstream: "files/abc", "fileSearchStores/abc"."""
-    found: list[str] = []
+    """Names of files, stores and caches held upstream: "files/abc", "fileSearchStores/abc", "cachedContents/abc"."""
+    found = list(held(value))
     stack = [value]
     while stack:
         here = stack.pop()

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from headgate.dialects.base import Edit, Head, Target
+from headgate.dialects.held import held
 from headgate.dialects.naming import tool_id
 from headgate.dialects.splice import bulk
 from headgate.errors import BadRequest
@@ -135,14 +136,14 @@ def _some(raw: msgspec.Raw | UnsetType) -> bool:
 
 def _parts(messages: msgspec.Raw) -> tuple[list[str], bool]:
     """Ids of uploaded files that content parts refer to, and whether there are texts alone (`Head.prose`). Content of another shape
-    holds no file part: the upstream judges it."""
+    is the upstream's to judge; a file that it names all the same is the tenant's own."""
     try:
-        held = _holdings(messages)
+        holdings = _holdings(messages)
     except msgspec.ValidationError:
-        return [], False
+        return list(held(msgspec.json.decode(messages))), False
     files: list[str] = []
     prose = True
-    for message in held:
+    for message in holdings:
         prose = prose and message.reasoning_details is UNSET
         if memoryview(message.content)[0] != _ARRAY:
             continue
@@ -152,6 +153,7 @@ def _parts(messages: msgspec.Raw) -> tuple[list[str], bool]:
                 if block.file is not None and block.file.file_id:
                     files.append(block.file.file_id)
         except msgspec.ValidationError:
+            files += held(msgspec.json.decode(message.content))
             prose = False
     return files, prose
 

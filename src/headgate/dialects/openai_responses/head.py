@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from headgate.dialects.base import Edit, Head, Json, Target, TextSlot
+from headgate.dialects.held import held
 from headgate.dialects.splice import bulk
 from headgate.errors import BadRequest
 from headgate.model.events import Path
@@ -69,10 +70,8 @@ _PLAIN = frozenset(
     (None, "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output")
 )
 _TEXTS = frozenset(("input_text", "output_text", "refusal"))
-_HELD = (b'"file_id', b'"vector_store_ids"', b'"container"', b"\\u00")
+_HELD = (b'"file_id', b'"vector_store_ids"', b'"container', b"\\u00")
 """Bytes without which no body refers to a file, a store or a container."""
-_HELD_KEYS = frozenset(("file_id", "container_id"))
-_HELD_LISTS = frozenset(("file_ids", "vector_store_ids"))
 
 
 def head(body: bytes) -> Head:
@@ -82,7 +81,7 @@ def head(body: bytes) -> Head:
         prose = all(map(_plain, items))
         long = bulk(body, "input", found.input)
         searched = long.beside(body) if prose and long is not None else body
-        held = list(_held(msgspec.json.decode(body))) if any(mark in searched for mark in _HELD) else []
+        named = list(held(msgspec.json.decode(body))) if any(mark in searched for mark in _HELD) else []
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
         raise BadRequest(message, param=place.rstrip("`").removeprefix(".") or None) from error
@@ -97,7 +96,7 @@ def head(body: bytes) -> Head:
         stream=bool(found.stream),
         max_output=found.max_output_tokens,
         tools=bool(found.tools) or brought,
-        objects=tuple(dict.fromkeys([*objects, *referred, *held])),
+        objects=tuple(dict.fromkeys([*objects, *referred, *named])),
         state=bool(objects or referred or found.background or found.prompt),
         stores=found.store is not False or bool(found.background),
         body=body,
@@ -136,22 +135,6 @@ def _plain(item: _Item) -> bool:
 def _bare(item: _Item) -> bool:
     """An item reference need not say that it is one."""
     return item.type is None and item.role is None
-
-
-def _held(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in _HELD_KEYS and isinstance(item, str):
-                yield item
-            elif key in _HELD_LISTS and isinstance(item, list):
-                yield from (id for id in item if isinstance(id, str))
-            elif key == "container" and isinstance(item, str):
-                yield item
-            else:
-                yield from _held(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _held(item)
 
 
 def edits(head: Head, target: Target) -> Sequence[Edit]:
