@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headgate.dialects.base import Written
@@ -32,6 +32,7 @@ def test_a_mapped_name_is_the_clients_again() -> None:
 
 
 @given(st.text(), st.lists(st.integers(0, 400), max_size=6), st.booleans())
+@example(text="\U00010000", cuts=[17], ascii_only=True)
 def test_a_wrapped_text_comes_back_however_it_is_cut(text: str, cuts: list[int], ascii_only: bool) -> None:
     raw = json.dumps({"input": text}, ensure_ascii=ascii_only)
     edges = sorted({0, len(raw), *(cut for cut in cuts if cut < len(raw))})
