@@ -32,7 +32,7 @@ from headgate.meter import Free, Meter, most_tokens
 from headgate.model.events import Event, Failed, Finished, Frame, PartDelta, Started
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Opened, Outcome
-from headgate.net import Call, Headers, Open, header
+from headgate.net import Call, Headers, Open
 from headgate.pace import Paced
 from headgate.prepare import Prepare, Prepared
 from headgate.routing.policy import RateTerms
@@ -290,7 +290,7 @@ async def _peek(made: Attempt, terms: Terms) -> list[Frame]:
                 raise UpstreamRefused("the upstream's content filter stopped it", status=400, code="content_filter")
             meter.observe(frame.events)
             size += len(frame.raw)
-            begun = begun or any(type(event) is Started for event in frame.events)
+            begun = begun or Started in map(type, frame.events)
             answer = begun and meter.failed is None
             content = content or has_content(frame.events if answer else _of_parts(frame.events))
         if terms.rate is not None and content and not frames.whole and type(frames.response) is not Paced:
@@ -336,11 +336,9 @@ _IDS = (b"x-request-id", b"request-id", b"x-goog-request-id", b"apim-request-id"
 
 
 def _upstream_id(headers: Headers) -> str:
-    for name in _IDS:
-        value = header(headers, name)
-        if value:
-            return value[:128].decode("latin-1")
-    return ""
+    fields = dict(reversed(headers))
+    value = next(filter(None, map(fields.get, _IDS)), b"")
+    return value[:128].decode("latin-1")
 
 
 def too_late() -> UpstreamTimeout:

@@ -194,6 +194,13 @@ class Flow:
         return True
 
     async def _poured(self, write: Sink) -> bool:
+        if self._pending:
+            frames, self._pending = self._pending, []
+            if not self._show(frames, write):
+                return False
+        if self._frames.over:
+            return True
+
         def take(frames: list[Frame]) -> bool:
             try:
                 for frame in frames:
@@ -203,10 +210,6 @@ class Flow:
                 self._broken = error
                 return False
 
-        if self._pending:
-            frames, self._pending = self._pending, []
-            if not self._show(frames, write):
-                return False
         try:
             ended = await self._frames.pour(take, self._passer(write))
         except HeadgateError:

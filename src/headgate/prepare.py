@@ -203,7 +203,9 @@ class Prepare:
         """The HTTP request of an attempt, authenticated."""
         way, site = prepared.way, prepared.site
         upward = way.upward
-        client = [pair for pair in x.request.headers if pair[0] in upward] if upward else []
+        client = []
+        if not upward.isdisjoint(x.request.fields):
+            client = [pair for pair in x.request.headers if pair[0] in upward]
         own = way.authenticated
         if own is None or client:
             own = await call_headers(site, way.endpoint, self._fetch, client)

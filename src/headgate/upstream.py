@@ -78,6 +78,8 @@ class Source:
     whole: bool
     """One document, not a stream."""
     progress: Progress
+    over = False
+    """All of it has been read: there is nothing to wait for."""
 
     async def read(self) -> list[Frame]:
         raise NotImplementedError
@@ -117,12 +119,11 @@ class Frames(Source):
         self._halves = Halves(self.whole)
         self._form: Form | None = None
         self._forms = FORMS if framing == "sse" else 0
-        self._ended = False
 
     async def read(self) -> list[Frame]:
-        while not self._ended:
+        while not self.over:
             if self._splitter is None:
-                self._ended = True
+                self.over = True
                 data = await read_whole(self.response, WHOLE_LIMIT)
                 decoded = self._decoded("", data, whole=True)
                 return [
@@ -139,7 +140,7 @@ class Frames(Source):
                 frames = [self._frame(item) for item in self._splitter.feed(data)]
             else:
                 frames = self.rest() if self.decoder.complete else []
-                self._ended = True
+                self.over = True
                 frames = frames or [self._frame(item) for item in self._splitter.end()]
                 rest = self.decoder.end()
                 if not self.decoder.complete:
@@ -152,7 +153,7 @@ class Frames(Source):
 
     async def pour(self, taker: Taker, passer: Passer | None) -> bool:
         split = self._splitter
-        if split is not None and not self._ended:
+        if split is not None and not self.over:
 
             def sink(data: bytes) -> bool:
                 known = self._form
@@ -169,8 +170,8 @@ class Frames(Source):
         return await super().pour(taker, passer)
 
     def rest(self) -> list[Frame]:
-        closing = b"" if self._ended or self._splitter is None else self._splitter.closing
-        self._ended = True
+        closing = b"" if self.over or self._splitter is None else self._splitter.closing
+        self.over = True
         return [Frame(raw=closing)] if closing else []
 
     def _truncated(self, frames: list[Frame]) -> None:
@@ -179,7 +180,7 @@ class Frames(Source):
         if not frames:
             raise error
         self._splitter = _Broken(error)
-        self._ended = False
+        self.over = False
 
     def _frame(self, item: Item) -> Frame:
         known, data = self._form, item.data

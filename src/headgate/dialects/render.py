@@ -284,9 +284,10 @@ class Aliased:
 def has_content(events: Iterable[Event]) -> bool:
     """Whether the answer has begun for good: text, a call, an end. Not: a start, usage, an empty part."""
     for event in events:
-        if isinstance(event, PartDelta):
-            if event.text or event.extras:
+        kind = type(event)
+        if kind is PartDelta:
+            if event.text or event.extras:  # type: ignore[union-attr]
                 return True
-        elif isinstance(event, Finished) or (isinstance(event, PartStarted) and event.id):
+        elif kind is Finished or (kind is PartStarted and event.id):  # type: ignore[union-attr]
             return True
     return False

@@ -33,7 +33,7 @@ from headgate.pipeline import Flow, Pipeline, finish, told
 
 Handler = Callable[["Ingress", Exchange, routes.Match, Incoming], Awaitable[None]]
 
-_CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"))
 IDEMPOTENCY = b"idempotency-key"
 _ONCE = frozenset(
     (*_CREDENTIALS, b"content-type", b"content-encoding", b"host", b"traceparent", b"x-headgate-strict", IDEMPOTENCY)
@@ -186,10 +186,8 @@ def check_headers(request: Request) -> None:
 def credential(request: Request, match: routes.Match) -> bytes:
     """The key, from wherever the client's SDK puts it. Two different keys in one request are refused."""
     found = b""
-    for name in _CREDENTIALS:
-        value = request.fields.get(name)
-        if value is None:
-            continue
+    for name in _CREDENTIALS & request.fields.keys():
+        value = request.fields[name]
         if name == b"authorization":
             kind, _, value = value.partition(b" ")
             if kind.lower() != b"bearer":

@@ -74,7 +74,6 @@ class Connection(asyncio.Protocol):
         """There while the client does not keep up; done when it does again, or has left."""
         self._url = b""
         self._headers: Headers = []
-        self._expects = False
         self._head_size = 0
         """Bytes received since the last of a body: of a head, of trailers."""
         self._in_head = False
@@ -171,7 +170,6 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers = []
-        self._expects = False
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -179,10 +177,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body:
             return  # a trailer, which must not be merged into the head (RFC 9110 §6.5.1)
-        name = name.lower()
-        self._headers.append((name, value))
-        if name == b"expect":
-            self._expects = value.lower() == b"100-continue"
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         headers, size = self._headers, self._head_size
@@ -205,7 +200,7 @@ class Connection(asyncio.Protocol):
             headers,
         )
         request.keep = self.version != "1.0" and parser.should_keep_alive()
-        request.expects = self._expects
+        request.expects = dict(headers).get(b"expect", b"").lower() == b"100-continue"
         self._in_body = True
         self._due = math.inf
         self._latest = request

@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._fail(cause if isinstance(cause, UpstreamError) else UpstreamMalformed(NOT_HTTP))
         except httptools.HttpParserError:
             self._fail(UpstreamMalformed(NOT_HTTP))
-        if self._outside > HEAD_BYTES:
+        if self._outside > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
             self._fail(UpstreamMalformed("the upstream's header or trailer section is too large"))
         if self._between and not data.endswith(CRLF):
             self._between = False  # a part of the next size line, of which the parser says nothing yet
@@ -169,8 +169,6 @@ class Connection(asyncio.Protocol):
         if self._head_done:
             return  # a trailer, which must not be merged into the head (RFC 9110 §6.5.1)
         self.headers.append((name.lower(), value))
-        if len(self.headers) > HEAD_FIELDS:
-            raise UpstreamMalformed("the upstream's answer has too many headers")
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()

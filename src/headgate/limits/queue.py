@@ -156,9 +156,10 @@ class Gate:
 
     def admit(self) -> None:
         """Let in whoever may: after a departure, or when the limit has grown."""
-        while (waiter := self._line.next(self._limit())) is not None:
+        line = self._line
+        while line.waiting and (waiter := line.next(self._limit())) is not None:
             if not _tell(waiter, True):
-                self._line.under_way -= 1
+                line.under_way -= 1
 
     def _give_up(self, waiter: asyncio.Future[bool], priority: int) -> None:
         if self._line.quit(waiter, priority):

@@ -22,12 +22,15 @@ class Trail:
 
     def short(self) -> str:
         """`stage=verdict; ...`, and behind a choice or a failure of whom and why: fits a header."""
-        return "; ".join(
+        shown = [
             f"{stage}={verdict}"
             if "why" not in detail and "error" not in detail
             else f"{stage}={verdict} ({_why(detail)})"
             for stage, verdict, detail in self.notes[:SHOWN]
-        ) + (f"; +{len(self.notes) - SHOWN}" if len(self.notes) > SHOWN else "")
+        ]
+        if len(self.notes) > SHOWN:
+            shown.append(f"+{len(self.notes) - SHOWN}")
+        return "; ".join(shown)
 
     def full(self) -> list[dict[str, Any]]:
         return [{"stage": stage, "verdict": verdict, **detail} for stage, verdict, detail in self.notes]

@@ -50,8 +50,13 @@ class _Guarding(Filter):
         if len(events) == 1 and type(event := events[0]) is PartDelta:  # as in nearly every frame of a stream
             told = self._delta(event)
             return events if told is None else told
-        told = [one for event in events for one in self._event(event)]
-        return events if len(told) == len(events) and all(map(is_, told, events)) else told
+        shown: list[Event] = []
+        for one in events:
+            if type(one) is PartDelta or self._windows or self._stopping is not None:
+                shown += self._event(one)
+            else:
+                shown.append(one)
+        return events if len(shown) == len(events) and all(map(is_, shown, events)) else shown
 
     def passes(self, key: tuple[int, int], text: str) -> bool:
         window = self._windows.get(key) if self._stopping is None else None
@@ -63,8 +68,6 @@ class _Guarding(Filter):
             return (event,) if told is None else told
         if self._stopping is not None:
             self._stop(self._stopping)
-        if not self._windows:
-            return (event,)
         if isinstance(event, PartEnded):
             window = self._windows.pop((event.choice, event.part), None)
             return (event,) if window is None else [*self._flushed(window), event]
