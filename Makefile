@@ -1,5 +1,11 @@
 # Headgate: `make serve` runs it, `make test` shows that it works. Nothing but Python >= 3.11 is needed.
-PYTHON ?= $(shell for p in python3.11 python3.13 python3.12 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# Of the interpreters in PATH the first that was built for speed, as far as it shows: with Debian's, a request takes a sixth less time than
+# with a plain build behind a shared library.
+FAST := import ensurepip, sys, sysconfig as s; fast = "--enable-optimizations" in (s.get_config_var("CONFIG_ARGS") or "") \
+	or sys.platform == "linux" and "libpython" not in open("/proc/self/maps").read()
+PYTHON ?= $(shell IFS=:; for need in "and fast" ""; do for name in python3.11 python3.13 python3.12 python3; do for at in $$PATH; do \
+	test -x $$at/$$name && $$at/$$name -c '$(FAST)'"; sys.exit(not (sys.version_info >= (3, 11) $$need))" 2>/dev/null \
+	&& { echo $$at/$$name; exit; }; done; done; done)
 RUN := .venv/bin
 export HOST PORT HEADGATE_DATA HEADGATE_CONFIG
 

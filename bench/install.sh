@@ -2,7 +2,7 @@
 # Installs what the bench compares with: nginx, LiteLLM's proxy, Portkey's gateway. Run by bench/run.py; safe to repeat.
 #
 # Rules of this file:
-# - Versions are pinned here and nowhere else.
+# - Versions are pinned here and nowhere else. LiteLLM has the interpreter that Headgate has.
 # - Everything lands in bench/.venv and bench/node_modules (git-ignored), but nginx, which comes from the system's packages
 #   and only where we are root.
 # - A system that cannot be installed is no failure: its reason goes to bench/.venv/skipped/NAME, and the bench says so.
@@ -13,6 +13,8 @@ LITELLM=1.106.0
 PORTKEY=1.15.2
 PYTHON=${PYTHON:-python3}
 
+base=$("$PYTHON" -c "import sys; print(sys.base_prefix)")
+.venv/bin/python -c "import sys; sys.exit(sys.base_prefix != '$base')" 2>/dev/null || rm -rf .venv
 rm -rf .venv/skipped
 mkdir -p .venv/skipped
 skip() {

@@ -281,13 +281,14 @@ def _machine() -> dict[str, Any]:
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.machine(),
     )
+    shared = "libpython" in Path("/proc/self/maps").read_text()
     memory = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
     return {
         "cpu": cpu,
         "cores": os.cpu_count(),
         "memory_gb": round(memory / 1e9),
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
-        "python": platform.python_version(),
+        "python": platform.python_version() + (" in a shared library" if shared else ""),
         "load_before": round(os.getloadavg()[0], 2),
     }
 

@@ -20,8 +20,8 @@ _HEAD = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _SURE = re.compile(
     r'(?:[^"\\]+|\\[^u]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4})*'
 )
-"""String content that no further character can change: whole escapes, whole surrogate pairs. (Not possessive: before Python 3.11.5 such
-a repeat keeps what its last, failed turn had begun to read, gh-106052.)"""
+"""String content that no further character can change: whole escapes, whole surrogate pairs. (Not possessive: in Python 3.11.2, which
+is Debian 12's, such a repeat keeps what its last, failed turn had begun to read: gh-106052.)"""
 
 
 class _Unwrapping:
