@@ -111,7 +111,8 @@ class Attempts:
             limit = prepared.site.deadlines.first_token
             made.frames.response.limit(limit if terms.until is None else min(limit, terms.until - clock.mono()))
             made.held = await _peek(made, terms)
-            made.frames.response.limit(None)
+            if not made.frames.over:
+                made.frames.response.limit(None)
             if x.head is not None and x.head.stream:
                 self._keep(x)
         except BaseException as raised:

@@ -175,7 +175,7 @@ class Run:
         return Terms(
             whole=self.policy.check is not None and self._more(target, DraftRejected("")),
             last=lambda error: not self._more(target, error),
-            filtered=any(other.purpose == "filter" for other in self.route.targets),
+            filtered=len(self.route.targets) > 1 and any(other.purpose == "filter" for other in self.route.targets),
             limits=self.policy.strategy.limits,
             until=self._until,
             rate=self.policy.min_rate,

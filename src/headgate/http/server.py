@@ -244,7 +244,8 @@ class Connection(asyncio.Protocol):
         if self._queue:
             self._next()
             return
-        self.read_on()
+        if self._paused:
+            self.read_on()
         if not self._in_body and not self._in_head:
             self._wait(KEEP_ALIVE)
 

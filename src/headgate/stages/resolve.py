@@ -207,9 +207,8 @@ class Resolve(Stage):
             route = self._switched(x, named, constraints)
         if route.sunset and x.at >= sunset_at(route.sunset):
             route = self._succeeded(x, route)
-        regions = narrowed(*constraints)
-        if regions:
-            route = self._kept(x, route, regions)
+        if any(constraints):
+            route = self._kept(x, route, narrowed(*constraints))
         if route is not named:
             route = replace(route, alias=named.alias, sunset=named.sunset, switch=None)
         return route
