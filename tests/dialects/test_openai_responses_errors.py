@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import openai
 import pytest
@@ -26,7 +27,7 @@ from headgate.errors import (
     UpstreamTimeout,
     UpstreamTruncated,
 )
-from headgate.model.events import PartDelta, Started
+from headgate.model.events import Failed, PartDelta, Started
 from oracles import openai_responses as oracle
 from recordings import recordings
 
@@ -81,6 +82,24 @@ def test_recorded_refusals_say_what_the_provider_said() -> None:
 def test_any_body_is_a_refusal(status: int, body: bytes, message: str, retryable: bool) -> None:
     error = DIALECT.refusal(status, body)
     assert message in error.message and error.status == status and error.retryable is retryable
+
+
+def test_every_code_of_a_failed_response_has_its_status() -> None:
+    """A response that failed is a reply of status 200: whose fault it was, and so whether another try may help, stands in its `code`
+    alone. Of the codes that the official client knows, three are the provider's; each of the others is the request's own."""
+    passing = {"server_error": 500, "rate_limit_exceeded": 429, "vector_store_timeout": 504}
+    for code in get_args(openai.types.responses.ResponseError.model_fields["code"].annotation):
+        failed = {
+            "id": "resp_1",
+            "object": "response",
+            "status": "failed",
+            "output": [],
+            "error": {"code": code, "message": "no"},
+        }
+        (seen,) = (
+            event for event in DIALECT.decoder().whole(json.dumps(failed).encode()).events if isinstance(event, Failed)
+        )
+        assert (seen.code, seen.status, seen.retryable) == (code, passing.get(code, 400), code in passing)
 
 
 @pytest.mark.parametrize(("error", "kind"), ERRORS, ids=lambda value: type(value).__name__)
