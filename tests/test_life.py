@@ -410,6 +410,35 @@ def test_strict_refuses_what_would_be_lost(own: Any, script: Upstream) -> None:
     )
 
 
+def test_guards_of_tool_arguments_read_the_turns_that_a_request_repeats(own: Any, script: Upstream) -> None:
+    """In every dialect alike: strings, names and numbers, as JSON text or as JSON itself."""
+    guards = [{"name": "id", "pattern": r"EMP-\d{6}|4111\d{12}", "replacement": "[x]", "places": ["tool_arguments"]}]
+    gateway = own(guards=guards)
+    given = {"who": "EMP-123456", "card": 4111111111111111, "EMP-123456": [True, 1.5]}
+    told = {"who": "[x]", "card": "[x]", "[x]": [True, 1.5]}
+
+    def chat(arguments: Any) -> dict[str, Any]:
+        call = {"id": "t", "type": "function", "function": {"name": "f", "arguments": json.dumps(arguments)}}
+        return {"model": "m", "messages": [{"role": "assistant", "tool_calls": [call]}]}
+
+    def anthropic(arguments: Any) -> dict[str, Any]:
+        call = {"type": "tool_use", "id": "t", "name": "f", "input": arguments}
+        return {"model": "m", "max_tokens": 5, "messages": [{"role": "assistant", "content": [call]}]}
+
+    def gemini(arguments: Any) -> dict[str, Any]:
+        return {"contents": [{"role": "model", "parts": [{"functionCall": {"name": "f", "args": arguments}}]}]}
+
+    for path, turns in (
+        ("/up_chat/v1/chat/completions", chat),
+        ("/up_anthropic/v1/messages", anthropic),
+        ("/up_gemini/v1beta/models/m:generateContent", gemini),
+    ):
+        script.reset()
+        answer = ask(gateway, "POST", path, turns(given))
+        assert json.loads(script.requests[0].body) == turns(told)
+        assert "id" in row_of(gateway, answer.headers["x-request-id"])["findings"]
+
+
 def test_guards_act_on_requests_answers_and_streams(own: Any, script: Upstream) -> None:
     guards = [
         {"name": "employee", "pattern": r"EMP-\d{6}", "replacement": "[employee]"},

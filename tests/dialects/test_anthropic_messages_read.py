@@ -199,8 +199,8 @@ def test_slots_are_all_texts_and_no_grammar() -> None:
         ],
     }
     slots = list(DIALECT.slots(request))
-    assert "".join(slot.text for slot in slots) == "SUTIJRDFPE"
-    roles = ["system", "user", *["assistant"] * 3, "tool", "user", *["system"] * 3]
+    assert "".join(slot.text for slot in slots) == 'SUT{"id":"I","type":["J"],"n":1}RDFPE'
+    roles = ["system", "user", *["assistant"] * 2, "tool", "user", *["system"] * 3]
     assert [slot.role for slot in slots] == roles
 
 

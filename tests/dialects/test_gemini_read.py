@@ -70,7 +70,7 @@ def test_slots_are_the_texts_and_an_edit_at_each_works() -> None:
             value = row.request
             for step in slot.path:
                 value = value[step]
-            assert value == slot.text, row
+            assert value == (json.loads(slot.text) if slot.kind == "object" else slot.text), row
         assert len({slot.path for slot in slots}) == len(slots)
         edits = [Edit(name="guard", path=slot.path, value=b'"\\u00d8"') for slot in slots]
         edited = json.loads(splice.apply(body, edits))
@@ -89,8 +89,8 @@ def test_prompts_stand_in_slots() -> None:
                 case Text() | Thinking():
                     assert not part.text or part.text in seen, row
                 case ToolCall():
-                    for text in leaves(json.loads(part.arguments)):
-                        assert text in seen, row
+                    arguments = json.loads(part.arguments)
+                    assert not arguments or any(arguments == json.loads(text) for text in seen if text[:1] == "{"), row
                 case _:
                     pass
 
@@ -531,8 +531,7 @@ def test_slots_name_roles_and_leave_words_of_the_grammar_alone() -> None:
     assert [(slot.role, slot.text) for slot in DIALECT.slots(json_)] == [
         ("system", "s"),
         ("user", "u"),
-        ("assistant", "v"),
-        ("assistant", "w"),
+        ("assistant", '{"name":"v","deep":["w"]}'),
         ("tool", "kept"),
         ("tool", "x"),
         ("system", "d"),

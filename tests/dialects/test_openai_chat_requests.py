@@ -722,6 +722,17 @@ def test_paths() -> None:
             act()
 
 
+def test_the_grammar_of_a_tool_is_a_text() -> None:
+    """As in the Responses API: it is told to the model like a description."""
+    custom = {
+        "name": "f",
+        "description": "d",
+        "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "g"}},
+    }
+    body = {"messages": [], "tools": [{"type": "custom", "custom": custom}]}
+    assert [slot.text for slot in DIALECT.slots(body)] == ["d", "g"]
+
+
 def test_what_was_missing_is_told() -> None:
     """The measure itself: it finds a lost text, and a lost number of an argument."""
     source = {"messages": [{"content": "secret"}, {"arguments": '{"a":1}'}]}

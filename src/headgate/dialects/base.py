@@ -115,12 +115,13 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class TextSlot(Struct, frozen=True, kw_only=True):
-    """A text of the request that guards may read and replace. `kind` "arguments" is JSON text (scanned as decoded strings)."""
+    """A text of the request that guards may read and replace. `kind` "arguments" is JSON text (scanned as decoded strings), "object"
+    the same where the arguments stand as JSON themselves: `text` is what the value at `path` is in JSON."""
 
     path: Path
     text: str
     role: str
-    kind: Literal["text", "arguments"] = "text"
+    kind: Literal["text", "arguments", "object"] = "text"
 
 
 class Edit(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Pattern guards on what the client sends: every text slot of the request, tool arguments as decoded strings.
+"""Pattern guards on what the client sends: every text slot of the request, tool arguments as decoded strings, numbers and names.
 
 Nearly all requests hold nothing, which one search of their bytes tells: only where it finds something are they parsed, and each slot
 looked at. (Requests with media are parsed at once: their texts are the smaller part.)
@@ -49,7 +49,7 @@ class GuardInput(Stage):
             return
         findings: list[Finding] = []
         for slot in slots:
-            if slot.kind == "arguments":
+            if slot.kind != "text":
                 if self._arguments is None:
                     continue
                 text, found = redact_arguments(self._arguments, slot.text)
@@ -61,9 +61,10 @@ class GuardInput(Stage):
                 continue
             findings += found
             if text != slot.text:
-                _set(json, slot.path, text)
+                value = text.encode() if slot.kind == "object" else msgspec.json.encode(text)
+                _set(json, slot.path, msgspec.json.decode(value))
                 names = ",".join(finding.guard for finding in found)
-                x.edits.append(Edit(name=f"guard:{names}", path=slot.path, value=msgspec.json.encode(text)))
+                x.edits.append(Edit(name=f"guard:{names}", path=slot.path, value=value))
         x.findings.extend(findings)
         self._verdict(x, findings)
 
@@ -76,9 +77,9 @@ class GuardInput(Stage):
         x.trail.note(self.name, "found" if names else "clean", guards=names, edits=len(x.edits))
 
 
-def _set(json: Any, path: Path, text: str) -> None:
+def _set(json: Any, path: Path, value: Any) -> None:
     for key in path[:-1]:
         json = json[key]
     if json[path[-1]] is None:  # a slot points at a text: its dialect is wrong about this one
         raise BadRequest("a text of the request is not where it should be")
-    json[path[-1]] = text
+    json[path[-1]] = value

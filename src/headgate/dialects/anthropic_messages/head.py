@@ -3,7 +3,7 @@
 Rules of this file:
 - `head` decodes only what it names; the rest of the body is not looked at, but for file ids where there may be any.
 - Held upstream are files, containers, and (beta) a thread's messages, under the ids of their answers.
-- Slots are strings only: where text stands in an object (a call's input, a native block), each string of it is a slot.
+- Slots are strings, and the input of a call: where else text stands in an object (a native block), each string of it is a slot.
 - A thought is a slot like any other text. Whoever changes one that the API signed breaks its signature; putting back
   what was changed on the way out does not.
 """
@@ -195,6 +195,11 @@ def _content(value: Any, path: Path, role: str) -> Iterator[TextSlot]:
 
 def _block(block: dict[str, Any], path: Path, role: str) -> Iterator[TextSlot]:
     role = "tool" if block.get("type") == "tool_result" else role
+    arguments = block.get("input")
+    if isinstance(arguments, dict | list):
+        text = msgspec.json.encode(arguments).decode()
+        yield TextSlot(path=(*path, "input"), text=text, role=role, kind="object")
+        block = {key: value for key, value in block.items() if key != "input"}
     for text, at in texts(block, path):
         yield TextSlot(path=at, text=text, role=role)
 

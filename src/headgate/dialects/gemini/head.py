@@ -5,7 +5,7 @@ Rules of this file:
   request that it wraps; the API wants both to agree.
 - `head` decodes only what it names, in both spellings. Only bodies that speak of files or caches are searched for
   their names.
-- Slots are strings only: of a call's arguments, a response or a native item, each string is a slot of its own.
+- Slots are strings, and the arguments of a call: of a response or a native item, each string is a slot of its own.
 """
 
 from __future__ import annotations
@@ -172,6 +172,13 @@ def _content(content: Any, path: Path, role: str) -> Iterator[TextSlot]:
         mine = role
         if isinstance(part, dict) and member(part, "functionResponse")[0]:
             mine = "tool"
+        if isinstance(part, dict):
+            key, call = member(part, "functionCall")
+            arguments = call.get("args") if isinstance(call, dict) else None
+            if isinstance(arguments, dict | list):
+                text = msgspec.json.encode(arguments).decode()
+                yield TextSlot(path=(*path, "parts", *at, key, "args"), text=text, role=mine, kind="object")
+                part = part | {key: {name: value for name, value in call.items() if name != "args"}}
         for text, place in strings(part, (*path, "parts", *at)):
             if not _names(place):
                 yield TextSlot(path=place, text=text, role=mine)

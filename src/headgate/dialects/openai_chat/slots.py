@@ -109,10 +109,13 @@ def _leaves(value: Any, path: Path, role: str) -> Iterator[TextSlot]:
 
 
 def _described(holder: Any, path: Path) -> Iterator[TextSlot]:
-    """A tool's description, and those inside its schema."""
+    """A tool's description, those inside its schema, and its grammar."""
     if not isinstance(holder, dict):
         return
     yield from _slot(holder.get("description"), (*path, "description"), "tools")
+    for place, text in strings(holder.get("format"), (*path, "format"), ()):
+        if place[-1] == "definition":
+            yield TextSlot(path=place, text=text, role="tools")
     for key in ("parameters", "schema"):
         yield from _descriptions(holder.get(key), (*path, key))
 
