@@ -286,6 +286,22 @@ def test_strings_of_members_not_known_are_shown() -> None:
     assert all(event.whole and event.slot is not None for event in shown)
 
 
+def test_what_stands_beside_a_parts_datum_stays_with_it_and_is_shown() -> None:
+    """A sound's transcription is what the model said, so guards read it; and none of it is lost on the way to others."""
+    sound = {"inlineData": {"mimeType": "audio/pcm", "data": "QUJD"}, "audioTranscription": {"text": "spoken"}}
+    call = {"functionCall": {"id": "1", "name": "f", "args": {}, "why": "so"}, "partMetadata": {"id": "kept"}}
+    events, _ = feed(chunk({"text": "a", "partMetadata": {"k": "v"}}, sound, call, **STOP))
+    parts = folded(events).choices[0].parts
+    assert [(item.kind, item.extras["google"]) for item in parts] == [
+        ("text", {"partMetadata": {"k": "v"}}),
+        ("media", {"audioTranscription": {"text": "spoken"}}),
+        ("tool_call", {"partMetadata": {"id": "kept"}, "why": "so"}),
+    ]
+    shown = [event for event in events if isinstance(event, PartDelta) and event.part == -1]
+    assert sorted(event.text for event in shown) == ["kept", "so", "spoken", "v"]
+    assert all(event.whole and event.slot is not None for event in shown)
+
+
 def test_images_are_media_but_thought_images_are_not_shown() -> None:
     blob = {"mimeType": "image/png", "data": "iVBORw0K"}
     events, _ = feed(chunk({"inlineData": blob, "thought": True}, {"inlineData": blob}, **STOP))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from headgate.errors import UpstreamMalformed
 from headgate.model.events import Path
 
-from .tables import FREE, OPAQUE
+from .tables import FREE, GEMINI_NUMBERS, OPAQUE, VERTEX_NUMBERS
 
 
 def objects(fields: dict[str, Any], name: str) -> dict[str, Any]:
@@ -75,3 +76,21 @@ def strings(value: Any, path: Path) -> Iterator[tuple[str, Path]]:
                     stack.append((item, (*at, key), free or key in FREE))
         elif type(here) is list:
             stack.extend((item, (*at, number), free) for number, item in reversed(list(enumerate(here))))
+
+
+def seconds(time: str) -> int | None:
+    """RFC 3339 -> seconds since the epoch; None for what is no time."""
+    try:
+        return int(datetime.fromisoformat(time).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def word(reason: Any, vertex: bool) -> str:
+    """A finishReason, which may come as a number; "" for none."""
+    if reason is None or type(reason) is str:
+        return reason or ""
+    if type(reason) is not int:
+        raise UpstreamMalformed("finishReason in the upstream's answer is not a word")
+    numbers = VERTEX_NUMBERS if vertex else GEMINI_NUMBERS
+    return numbers[reason] if 0 <= reason < len(numbers) else str(reason)

@@ -15,7 +15,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -38,20 +37,21 @@ from headgate.model.events import (
 )
 from headgate.model.prompt import Citation, Extras
 
-from .checks import an_object, count, lists, objects, string, strings
+from .checks import an_object, count, lists, objects, seconds, string, strings, word
 from .errors import failure
 from .logprobs import read_logprobs
 from .partial import Arguments
 from .sources import citations, segments
 from .tables import (
+    CALL_KEYS,
     CANDIDATE_KEYS,
     DOCUMENT_KEYS,
     FAMILY,
     FINISH_EXTRAS,
-    GEMINI_NUMBERS,
+    PART_DATA,
+    PART_KEYS,
     STOPS,
     UNFINISHED,
-    VERTEX_NUMBERS,
     generation,
 )
 from .usage import read_usage
@@ -170,7 +170,7 @@ class Decoder:
         self._id, self._model = string(document, "responseId"), string(document, "modelVersion")
         created = string(document, "createTime")
         self._vertex = bool(created) or "trafficType" in objects(document, "usageMetadata")
-        self._events.append(Started(id=self._id, model=self._model, created=_seconds(created) if created else None))
+        self._events.append(Started(id=self._id, model=self._model, created=seconds(created) if created else None))
 
     def _candidate(self, candidate: dict[str, Any], position: int) -> None:
         index = count(candidate, "index") if candidate.get("index") is not None else position
@@ -184,7 +184,7 @@ class Decoder:
         for number, part in enumerate(lists(objects(candidate, "content"), "parts")):
             self._part(choice, an_object(part, "parts"), (*base, number))
         self._beside(choice, candidate, position)
-        reason = self._word(candidate.get("finishReason"))
+        reason = word(candidate.get("finishReason"), self._vertex)
         if reason not in UNFINISHED:
             self._finish(choice, reason)
         if self._whole:
@@ -202,6 +202,8 @@ class Decoder:
         signature = string(part, "thoughtSignature")
         extras: Extras = {FAMILY: {"thoughtSignature": signature}} if signature else {}
         thought = part.get("thought") is True
+        if not (part.keys() <= PART_KEYS or PART_DATA.isdisjoint(part) or (thought and "inlineData" in part)):
+            self._besides(part, PART_KEYS, extras, path)
         if part.get("text") is not None:
             text = string(part, "text")
             kind: PartKind = "thinking" if thought else "text"
@@ -224,9 +226,16 @@ class Decoder:
             self._close(choice)
             self._show(part, path)
 
+    def _besides(self, fields: dict[str, Any], known: frozenset[str], extras: Extras, path: Path) -> None:
+        """Members beside those that are read (a sound's transcription, metadata): they stay with the part, and are shown."""
+        for name in fields.keys() - known:
+            extras.setdefault(FAMILY, {})[name] = fields[name]
+            self._show({name: fields[name]}, path)
+
     def _call(self, choice: _Choice, call: dict[str, Any], extras: Extras, path: Path) -> None:
         """A call, or a piece of one: pieces end with one that has neither a name nor `willContinue`."""
         name = string(call, "name")
+        self._besides(call, CALL_KEYS, extras, path)
         if name or choice.calling is None:
             if not name:
                 raise UpstreamMalformed("a function call in the upstream's answer has no name")
@@ -297,26 +306,18 @@ class Decoder:
                 kind: Literal["text", "drop"] = "text" if part in here and not self._whole else "drop"
                 self._repeats.append(Repeat(path=path, choice=choice.index, part=part, kind=kind))
 
-    def _finish(self, choice: _Choice, word: str) -> None:
+    def _finish(self, choice: _Choice, reason: str) -> None:
         self._close(choice)
         if choice.finished:
             return
         choice.finished = True
-        stop = STOPS.get(word, "other")
+        stop = STOPS.get(reason, "other")
         if stop == "stop" and choice.calls:
             stop = "tool_use"
-        own = choice.extras if word in STOPS else {**choice.extras, "finishReason": word}
+        own = choice.extras if reason in STOPS else {**choice.extras, "finishReason": reason}
         self._events.append(
-            Finished(choice=choice.index, stop=stop, native=word, extras={FAMILY: own} if own else {}),
+            Finished(choice=choice.index, stop=stop, native=reason, extras={FAMILY: own} if own else {}),
         )
-
-    def _word(self, reason: Any) -> str:
-        if reason is None or type(reason) is str:
-            return reason or ""
-        if type(reason) is not int:
-            raise UpstreamMalformed("finishReason in the upstream's answer is not a word")
-        numbers = VERTEX_NUMBERS if self._vertex else GEMINI_NUMBERS
-        return numbers[reason] if 0 <= reason < len(numbers) else str(reason)
 
     def _feedback(self, feedback: dict[str, Any]) -> None:
         reason = feedback.get("blockReason")
@@ -390,11 +391,3 @@ class Decoder:
             self._delta(choice, text, None, True)
         self._events.append(PartEnded(choice=choice.index, part=choice.number))
         choice.kind = None
-
-
-def _seconds(time: str) -> int | None:
-    """RFC 3339 -> seconds since the epoch; None for what is no time."""
-    try:
-        return int(datetime.fromisoformat(time).timestamp())
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -173,6 +173,10 @@ DOCUMENT_KEYS = frozenset(
         "modelStatus",
     )
 )
+PART_DATA = frozenset(("text", "functionCall", "inlineData"))
+"""What a part of an answer holds, where it is not native; these, and what goes with each, are its `PART_KEYS`."""
+PART_KEYS = PART_DATA | {"thought", "thoughtSignature"}
+CALL_KEYS = frozenset(("id", "name", "args", "partialArgs", "willContinue"))
 CANDIDATE_KEYS = frozenset(
     (
         "content",
