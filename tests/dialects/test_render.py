@@ -1,14 +1,18 @@
-"""Rendering an edited answer in its own dialect: frames wait for their text, slots are replaced, repeats follow."""
+"""Rendering an edited answer in its own dialect: frames wait for their text, slots are replaced, repeats follow; and what the other
+dialects list of one."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
-from headgate.dialects.render import Patched
-from headgate.model.events import Frame, PartDelta, PartEnded, Repeat, Slot, placed
+from headgate.dialects import anthropic_messages, gemini, openai_chat, openai_responses
+from headgate.dialects.base import Ask
+from headgate.dialects.render import Encoded, Folded, Patched
+from headgate.model.events import Finished, Frame, PartDelta, PartEnded, PartStarted, Repeat, Slot, Started, placed
 
 
 def frame(document: Any, *events: Any, repeats: tuple[Repeat, ...] = (), raw: bytes | None = None) -> Frame:
@@ -98,3 +102,33 @@ def test_a_usage_frame_that_only_we_asked_for_is_not_shown() -> None:
     usage = Frame(raw=b"data: {}\n\n", data=b"{}", usage_only=True)
     assert patched.show(usage, usage.events) == b""
     assert patched.end(()) == b""
+
+
+BESIDE: list[tuple[str, dict[str, Any], set[str]]] = [
+    (
+        "google",
+        {"groundingMetadata": {"webSearchQueries": ["a"]}, "finishMessage": "why"},
+        {"groundingMetadata", "finishMessage"},
+    ),
+    ("google", {"promptFeedback": {"blockReasonMessage": "no"}}, {"promptFeedback"}),
+    ("anthropic", {"stop_details": {"type": "refusal", "explanation": "why"}}, {"stop_details"}),
+    ("openai", {"content_filters": [{}], "finish_reason": "content_filter"}, {"content_filters"}),
+]
+
+
+@pytest.mark.parametrize(("family", "members", "lost"), BESIDE)
+def test_what_stands_beside_an_end_is_listed_by_each_dialect_that_cannot_say_it(
+    family: str, members: Any, lost: set[str]
+) -> None:
+    """Sources, explanations and ratings come with the finish reason; a client that cannot be shown them learns that there were some,
+    of a whole answer as of a streamed one. The reason itself, which every dialect tells in its own words, is none of them."""
+    end = Finished(stop="content_filter", extras={family: members})
+    events = (Started(id="1"), PartStarted(part=0, kind="text"), delta("a"), PartEnded(part=0), end)
+    for dialect in (openai_chat.DIALECT, anthropic_messages.DIALECT, gemini.DIALECT, openai_responses.DIALECT):
+        if dialect.family == family and dialect is not openai_chat.DIALECT:
+            continue
+        ask = Ask(id="req_1", model="m", created=0)
+        for render in (Folded(dialect, ask), Encoded(dialect.encoder(ask))):
+            render.show(frame({}, *events), events)
+            render.end(())
+            assert {loss.what for loss in render.losses()} == lost, (dialect.name, render)

@@ -16,6 +16,7 @@ import msgspec
 
 from headgate.dialects import carrier
 from headgate.dialects.base import Ask
+from headgate.dialects.finish import beside
 from headgate.dialects.naming import call_id, tool_id
 from headgate.model.events import Answer, Finished, Started
 from headgate.model.prompt import Extras, Loss, foreign
@@ -98,14 +99,15 @@ def message(started: Started | Answer, ask: Ask) -> dict[str, Any]:
 def stop_word(finished: Finished, called: bool, refused: bool) -> tuple[str, list[Loss]]:
     """The stop reason to show: this API's own word if it said one. Calls that another provider's model made are to be
     run, whatever word that provider ended with."""
+    losses = beside(finished.extras, FAMILY)
     own = finished.extras.get(FAMILY, {}).get("stop_reason")
     if isinstance(own, str):
-        return own, []
+        return own, losses
     stop = finished.stop
     if STOPS.get(finished.native) == stop:
-        return finished.native, []
+        return finished.native, losses
     if stop == "stop" and (called or refused):
         stop = "tool_use" if called else "refusal"
     if stop in STOP_WORDS:
-        return STOP_WORDS[stop], []
-    return UNKNOWN_STOP, [Loss("stop_reason", "this dialect has no such word", finished.native or stop)]
+        return STOP_WORDS[stop], losses
+    return UNKNOWN_STOP, [*losses, Loss("stop_reason", "this dialect has no such word", finished.native or stop)]

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from headgate.dialects.base import Ask, Json
 from headgate.dialects.carrier import wrap
+from headgate.dialects.finish import beside
 from headgate.model.events import (
     Answer,
     Event,
@@ -157,6 +158,7 @@ class Encoder:
                 choice.logprobs = []
             if last and choice.finished is not None:
                 candidate = finished(candidate, choice.finished, choice.malformed, choice.cited)
+                self.losses += beside(choice.finished.extras, FAMILY)
             if candidate:
                 candidates.append({**candidate, "index": index})
         if not candidates and not (last and (self._usage is not None or not self._begun)):
@@ -322,6 +324,7 @@ def answer(answer: Answer, ask: Ask) -> tuple[Json, list[Loss]]:
         if choice.stop is not None:
             end = Finished(choice=index, stop=choice.stop, native=choice.native, extras=choice.extras)
             candidate = finished(candidate, end, malformed, cited)
+            losses += beside(choice.extras, FAMILY)
         candidates.append({**candidate, "index": index})
     document: Json = {"candidates": candidates}
     if answer.choices and answer.choices[0].stop is not None:

@@ -46,7 +46,7 @@ from headgate.model.events import (
     UsageSeen,
     merged,
 )
-from headgate.model.prompt import Extras, Loss
+from headgate.model.prompt import Extras, Loss, foreign
 from headgate.model.usage import Usage
 
 _encode = msgspec.json.encode
@@ -340,6 +340,7 @@ class Encoder:
 
     def _media(self, choice: _Choice, part: _Part) -> None:
         data = "".join(part.text)
+        self.losses += foreign(part.extras, "openai", "answer.media")
         if sound := audio(part.mime, data, part.extras, self._id):
             self._chunk(choice.index, _encode({"audio": sound}))
         elif shown := image(part.mime, data, part.extras):
@@ -362,9 +363,8 @@ class Encoder:
         if choice.finished:
             return
         choice.finished = True
-        word, loss = finish_word(event.stop, event.extras)
-        if loss is not None:
-            self.losses.append(loss)
+        word, losses = finish_word(event.stop, event.extras)
+        self.losses += losses
         if event.sequence is not None:
             self.losses.append(Loss("stop_sequence", "which one was met cannot be said here", event.sequence))
         if word == "tool_calls" and self._legacy:

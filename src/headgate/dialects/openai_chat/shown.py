@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from headgate.dialects.base import Ask, Json
+from headgate.dialects.finish import beside
 from headgate.dialects.openai_chat.tables import FINISHES, UNSAID
 from headgate.model.events import PartDelta, Stop
 from headgate.model.prompt import Citation, Extras, Loss
@@ -18,13 +19,16 @@ def legacy(ask: Ask) -> bool:
     return ask.prompt is not None and ask.prompt.legacy_functions
 
 
-def finish_word(stop: Stop, extras: Extras) -> tuple[str, Loss | None]:
+def finish_word(stop: Stop, extras: Extras) -> tuple[str, list[Loss]]:
     """finish_reason, and what it leaves unsaid. This dialect's own word passes verbatim."""
+    losses = beside(extras)
     own = extras.get("openai", {}).get("finish_reason")
     if isinstance(own, str):
-        return own, None
+        return own, losses
     word = FINISHES[stop]
-    return word, Loss("finish_reason", f"only {word!r} can be said here", stop) if stop in UNSAID else None
+    if stop in UNSAID:
+        losses.append(Loss("finish_reason", f"only {word!r} can be said here", stop))
+    return word, losses
 
 
 def annotation(citation: Citation, base: int) -> Json | None:

@@ -20,7 +20,7 @@ from headgate.dialects.openai_chat.shown import (
 )
 from headgate.dialects.openai_chat.usage import write_usage
 from headgate.model.events import Answer, AnswerPart, Choice
-from headgate.model.prompt import Loss, Thinking
+from headgate.model.prompt import Loss, Thinking, foreign
 
 
 class _Message:
@@ -98,6 +98,7 @@ class _Message:
         self._attach(reasoning.attached(part.extras, id))
 
     def _media(self, part: AnswerPart) -> None:
+        self.losses += foreign(part.extras, "openai", "answer.media")
         if sound := audio(part.mime, part.text, part.extras, self.id):
             if self.sound is None:
                 self.sound = sound
@@ -135,9 +136,8 @@ def _choice(choice: Choice, index: int, id: str, old: bool, losses: list[Loss]) 
     message = _Message(id, old, losses)
     for number, part in enumerate(choice.parts):
         message.add(part, index, number)
-    word, loss = finish_word(choice.stop or "other", choice.extras)
-    if loss is not None:
-        losses.append(loss)
+    word, lost = finish_word(choice.stop or "other", choice.extras)
+    losses += lost
     if choice.sequence is not None:
         losses.append(Loss("stop_sequence", "which one was met cannot be said here", choice.sequence))
     logprobs = {"content": None, "refusal": None, **message.logprobs} if message.logprobs else None

@@ -42,11 +42,11 @@ def _id(given: str, ask: Ask) -> str:
 
 def _word(finished: Finished | Choice, losses: list[Loss]) -> str:
     """finish_reason. A call cannot be shown, so it is not what the answer ends with."""
-    word, loss = finish_word(finished.stop or "other", finished.extras)
+    word, lost = finish_word(finished.stop or "other", finished.extras)
+    losses += lost
     if word in ("tool_calls", "function_call"):
-        loss, word = Loss("finish_reason", "calls cannot be told here", word), "stop"
-    if loss is not None:
-        losses.append(loss)
+        losses.append(Loss("finish_reason", "calls cannot be told here", word))
+        word = "stop"
     if finished.sequence is not None:
         losses.append(Loss("stop_sequence", "which one was met cannot be said here", finished.sequence))
     return word

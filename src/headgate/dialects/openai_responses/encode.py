@@ -336,6 +336,7 @@ class Encoder:
 
     def _image(self, part: Growing, data: str) -> None:
         own = part.extras.get(FAMILY, {}).get("item")
+        self.losses += foreign(part.extras, FAMILY, "output.media")
         if not part.mime.startswith("image/"):
             value = {"mime": part.mime, "data": data}
             self.losses.append(Loss("output.media", "a response holds no media but images", value))
