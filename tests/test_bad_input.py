@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import time
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes import Upstream
-from raw import CHAT, ask, raw
+from fakes import Reply, Upstream
+from raw import CHAT, ask, completion, raw
 from running import KEY, Running
 
 CHAT_PATH = "/up_chat/v1/chat/completions"
@@ -154,6 +155,53 @@ def test_a_credential_given_twice_is_refused(header: str, gateway: Running) -> N
 
 def test_two_different_keys_in_one_request_are_refused(gateway: Running) -> None:
     assert ask(gateway, "POST", CHAT_PATH, CHAT, {"x-api-key": "another"}).status == 400
+    assert ask(gateway, "POST", f"{PATHS['gemini']}?key=another", {"contents": []}).status == 400
+
+
+def test_an_empty_field_is_no_key(gateway: Running) -> None:
+    """SDKs whose variable is set to nothing send it beside the token that they use."""
+    assert ask(gateway, "GET", "/v1/models", headers={"x-api-key": ""}).status == 200
+    assert ask(gateway, "GET", "/v1/models", headers={"x-api-key": ""}, key=None).status == 401
+
+
+def test_a_request_that_refers_to_very_many_objects_is_refused(gateway: Running, script: Upstream) -> None:
+    """Each is looked up: three hundred thousand took a minute of a worker's time."""
+    stores = [{"type": "file_search", "vector_store_ids": [f"vs_{number}" for number in range(300_000)]}]
+    began = time.monotonic()
+    answer = ask(gateway, "POST", PATHS["openai_responses"], {"model": "m", "input": "x", "tools": stores})
+    assert (answer.status, answer.json["error"]["code"]) == (400, "too_many_objects")
+    assert time.monotonic() - began < 5
+    assert script.requests == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "cut", "status"), [("gzip", 0, 200), ("x-gzip", 0, 200), ("gzip", 8, 400), ("gzip", 40, 400)]
+)
+def test_a_compressed_body_is_read_whole_or_refused(
+    encoding: str, cut: int, status: int, gateway: Running, script: Upstream
+) -> None:
+    """Without its checksum nobody knows whether it is what was sent."""
+    packed = gzip.compress(json.dumps(CHAT).encode())
+    script.script(Reply(pieces=[completion()]))
+    answer = ask(gateway, "POST", CHAT_PATH, packed[: len(packed) - cut], {"content-encoding": encoding})
+    assert answer.status == status, answer.body
+    assert status == 200 or "compressed" in message_of("openai_chat", answer.body)
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [f"00-{'é' * 32}-b7ad6b7169203331-01", f"00-{'g' * 32}-b7ad6b7169203331-01", f"00-{'0' * 32}-b7ad6b7169203331-01"],
+)
+def test_a_trace_that_is_none_is_not_carried_on(parent: str, gateway: Running, script: Upstream) -> None:
+    script.script(Reply(pieces=[completion()]))
+    assert ask(gateway, "POST", CHAT_PATH, CHAT, {"traceparent": parent}).status == 200
+    assert script.requests[0].header("traceparent") is None
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/"])
+def test_who_watches_may_ask_by_head(path: str, gateway: Running) -> None:
+    answer = ask(gateway, "HEAD", path, key=None)
+    assert (answer.status, answer.body) == (200, b"")
 
 
 def test_a_duplicate_model_key_is_refused_where_it_would_be_edited(gateway: Running, script: Upstream) -> None:

@@ -17,6 +17,7 @@ from headgate.net import Headers
 HEAD_BYTES, HEAD_SECONDS, BODY_SECONDS = 2000, 0.2, 0.3
 LARGE = b"x" * 100_000
 CLOSE = b"connection: close\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n"
 
 Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]
 
@@ -162,6 +163,29 @@ def test_an_offer_of_another_protocol_is_passed_over() -> None:
     """The request is answered in HTTP/1.1, and is the last one on its connection."""
     offer = b"connection: Upgrade\r\nupgrade: websocket\r\n"
     assert bodies(Server().talk(get("/a", offer) + b"frames of it")) == [b"/a "]
+
+
+@pytest.mark.parametrize("framed", [b"content-length: 3\r\n\r\nabc", CHUNKED + b"\r\n3\r\nabc\r\n0\r\n\r\n"])
+def test_the_body_of_a_request_that_offers_another_protocol_is_read(framed: bytes) -> None:
+    """As JDK's client sends them to an http:// address, wherever packets end; others follow on the connection."""
+    offer = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n"
+    first = get("/a", offer, method="POST")[:-2] + framed
+    for cut in range(0, len(first), 7):
+        server = Server()
+
+        async def rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: int = cut) -> bytes:
+            writer.write(first[cut:])
+            got = await reader.readuntil(b"/a abc")
+            writer.write(first + get("/b", CLOSE))
+            return got + await reader.read()
+
+        assert bodies(server.talk(first[:cut], rest)) == [b"/a abc", b"/a abc", b"/b "]
+        assert (b"upgrade", b"h2c") not in server.fields
+
+
+def test_a_broken_body_behind_an_offer_of_another_protocol_is_refused() -> None:
+    offer = b"connection: Upgrade\r\nupgrade: h2c\r\n"
+    assert Server().talk(get("/a", offer + CHUNKED, method="POST") + b"zz\r\n").startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize(

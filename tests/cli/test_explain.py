@@ -90,6 +90,7 @@ def test_warnings_are_no_part_of_the_explanation(
     [
         ("[1]", (), "{file}: a request is a JSON object, as an SDK would send it\n"),
         ("{", (), "{file}: not valid JSON: "),
+        ("[" * 100_000, (), "{file}: not valid JSON: "),
         (asked("auto"), ("--header", "x-team"), "'x-team' is no header: write name: value\n"),
         (asked("auto"), ("--key", "nobody"), "there is no valid key 'nobody'; headgate keys list shows them\n"),
         (asked("auto"), ("--path", "/v1/nope"), "/v1/nope does not generate: there is nothing to explain\n"),

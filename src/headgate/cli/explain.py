@@ -44,7 +44,7 @@ def explain(
     body = sys.stdin.buffer.read() if request == "-" else Path(request).read_bytes()
     try:
         json = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"{request}: not valid JSON: {error}") from error
     if not isinstance(json, dict):
         raise BadRequest(f"{request}: a request is a JSON object, as an SDK would send it")

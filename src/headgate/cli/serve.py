@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -58,6 +59,7 @@ a leak."""
 TLS_CHECK_TICKS = 50  # of 0.1 s: renewed certificates are served within five seconds
 CONFIG_CHECK_TICKS = 5
 LAST_WORDS = 2.0
+_TAKEN = frozenset((errno.EADDRINUSE, errno.EACCES))
 """Seconds for the ends of interrupted answers, and for clients to read them."""
 
 
@@ -120,7 +122,7 @@ def _listening(config: Config) -> Iterator[socket.socket]:
         raise ConfigError(
             f"cannot listen on {host}:{port}: {error.strerror}",
             where="server",
-            hint="another port: PORT=8081, or --port 8081",
+            hint="another port: PORT=8081, or --port 8081" if error.errno in _TAKEN else "an address of this machine",
         ) from error
     try:
         yield listener

@@ -25,9 +25,9 @@ async def read_whole(incoming: Incoming, fields: Mapping[bytes, bytes], limit: i
 
 
 def _decoded(body: bytes, encoding: bytes, limit: int) -> bytes:
-    if encoding == b"identity":
+    if encoding in (b"", b"identity"):
         return body
-    if encoding not in (b"gzip", b"deflate"):
+    if encoding not in (b"gzip", b"x-gzip", b"deflate"):  # RFC 9110 §8.4.1
         raise BadRequest("content-encoding may be gzip, deflate or identity", code="unsupported_encoding")
     inflate = zlib.decompressobj(47)
     try:
@@ -36,6 +36,8 @@ def _decoded(body: bytes, encoding: bytes, limit: int) -> bytes:
         raise BadRequest("the compressed body is damaged") from error
     if len(data) > limit:
         raise _too_large(limit)
+    if not inflate.eof:  # its checksum did not come: nobody knows what else did not
+        raise BadRequest("the compressed body is cut")
     return data
 
 

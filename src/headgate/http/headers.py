@@ -5,6 +5,7 @@ Passed on from the provider, by allow-list: rate-limit headers, processing time,
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
@@ -26,6 +27,7 @@ _STREAM = {
     ],
     "json-array": [(b"content-type", b"application/json; charset=UTF-8"), (b"x-accel-buffering", b"no")],
 }
+_PARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _SHOWN_LOSSES = 20
 _CACHE = {"carried": b"miss", "coalesced": b"coalesced", "replayed": b"replayed"}
 """An answer's origin -> what `x-headgate-cache` says of it."""
@@ -101,11 +103,8 @@ def passed(upstream: Headers) -> Headers:
 
 def trace(parent: bytes) -> tuple[str, str]:
     """(trace id, a new span id) carried on from a `traceparent` (W3C Trace Context §3.2), or ("", "") where there is none."""
-    if parent:
-        parts = parent.decode("latin-1").split("-")
-        if len(parts) >= 4 and len(parts[1]) == 32 and parts[1].strip("0") and parts[1].isalnum():
-            return parts[1], clock.secret(8).hex()
-    return "", ""
+    found = _PARENT.match(parent)
+    return ("", "") if found is None else (found[1].decode(), clock.secret(8).hex())
 
 
 @lru_cache(maxsize=1024)

@@ -38,6 +38,7 @@ IDEMPOTENCY = b"idempotency-key"
 _ONCE = frozenset(
     (*_CREDENTIALS, b"content-type", b"content-encoding", b"host", b"traceparent", b"x-headgate-strict", IDEMPOTENCY)
 )
+_TWO_KEYS = "two different keys are given: send one"
 ANSWERED = frozenset(("generate", "count"))
 """Operations that the pipeline answers."""
 JSON = (b"content-type", b"application/json")
@@ -194,11 +195,13 @@ def credential(request: Request, match: routes.Match) -> bytes:
                 raise BadRequest("the authorization header is not a bearer token", code="invalid_authorization")
         value = value.strip()
         if found and value != found:
-            raise BadRequest("two different keys are given: send one", code="ambiguous_credentials")
+            raise BadRequest(_TWO_KEYS, code="ambiguous_credentials")
         found = value
-    if not found and match.dialect == "gemini" and b"key=" in request.query:
-        values = parse_qs(request.query.decode("latin-1")).get("key", [])
-        found = values[0].encode("latin-1") if len(values) == 1 else b""
+    if match.dialect == "gemini" and b"key=" in request.query:
+        for value in map(str.encode, parse_qs(request.query.decode("latin-1")).get("key", [])):
+            if found and value != found:
+                raise BadRequest(_TWO_KEYS, code="ambiguous_credentials")
+            found = value
     return found
 
 

@@ -37,7 +37,7 @@ from headgate.pipeline import fail, finish
 from headgate.providers.base import Allow, Endpoint, Site
 from headgate.providers.site import call_headers, passing
 from headgate.stages.admit import Admit
-from headgate.stages.resolve import Resolve
+from headgate.stages.resolve import MOST_OBJECTS, Resolve
 from headgate.stores.base import Objects, Spool
 
 READ_LIMIT = 32 * 1024 * 1024
@@ -174,7 +174,10 @@ class Opaque:
         """Objects that the body names, and their providers: where the table knows that there is one, it must be held; elsewhere, not by
         another tenant."""
         assert x.identity is not None
-        for identity in held(json):
+        named = set(held(json))
+        if len(named) > MOST_OBJECTS:
+            raise BadRequest(f"the request refers to more than {MOST_OBJECTS} objects", code="too_many_objects")
+        for identity in named:
             owner = self._objects.owner(identity.rpartition("/")[2])
             if owner is not None and owner.tenant != x.identity.tenant:
                 raise NotFound(f"there is no {identity!r}", code="object_not_found")

@@ -80,7 +80,7 @@ class Routes:
 
 def match(method: str, path: str, sites: Container[str]) -> Match:
     """Never fails: what is not ours is "opaque", and an unknown first segment belongs to its path."""
-    own = _OWN.get((method, path))
+    own = _OWN.get(("GET" if method == "HEAD" else method, path))  # who watches asks by HEAD (RFC 9110 §9.3.2)
     if own is not None:
         return Match(own)
     site = ""

@@ -5,6 +5,8 @@ Rules of this file:
   silence. Who reads it is told of a silence, and answers; a body that nobody waits for any more is given up.
 - One timer serves all deadlines of a connection: it is moved lazily, so that a request costs none.
 - A request that is not HTTP gets a JSON error, not text.
+- Nothing is upgraded to (RFC 9110 §7.8): a request that offers it is answered in this protocol, its body read. JDK's client offers
+  h2c with every request to an http:// address.
 - Requests that a client sends without waiting (pipelining) are answered in their order, one after the other.
 - When the connection goes before an answer is whole, the request's task is cancelled. So none has to wait for a disconnect.
 - A client that stops sending has left, or waits for its answer still: TCP says the same of both (FIN). Something harmless is
@@ -61,10 +63,7 @@ class Connection(asyncio.Protocol):
         self.loop = _loop or asyncio.get_running_loop()
         self.state = server_state
         self._answer = cast(Callable[[Request], Coroutine[Any, Any, None]], config.app)
-        self._parser = httptools.HttpRequestParser(self)
-        self._parser.set_dangerous_leniencies(
-            lenient_data_after_close=True
-        )  # what comes behind a last request is not an error
+        self._parser = _parser(self)
         self.transport: asyncio.Transport
         self.peer = ""
         self.version = "1.1"
@@ -78,6 +77,8 @@ class Connection(asyncio.Protocol):
         """Bytes received since the last of a body: of a head, of trailers."""
         self._in_head = False
         self._in_body = False
+        self._staying = False
+        """The parser is told the framing of the body that it is to read."""
         self._refused = False
         self._paused = False
         self._current: Request | None = None
@@ -116,19 +117,36 @@ class Connection(asyncio.Protocol):
             self._wait(self.body_seconds())
 
     def _feed(self, data: bytes) -> None:
+        rest: bytes | None = None
         try:
             self._parser.feed_data(data)
-        except (
-            httptools.HttpParserUpgrade
-        ):  # the route answers (426); the parser takes what follows for the other protocol
-            self._refused = True
-            if self._latest is not None:
-                self._latest.keep = False
+        except httptools.HttpParserUpgrade as upgrade:
+            rest = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             cause = error.__context__
             if cause is not None and not isinstance(cause, httptools.HttpParserError | UnicodeError):
                 raise  # a defect in one of the callbacks
             self._refuse(400, "invalid_request", "this is not a valid HTTP/1.1 request")
+        if rest is not None:
+            self._stay(rest)
+
+    def _stay(self, rest: bytes) -> None:
+        """The parser takes what follows an offered upgrade for the other protocol. It is this one's: the body, which a new parser reads
+        that is told of its framing. Without a body it is nothing (a WebSocket, whose route answers 426): the connection ends there."""
+        framing = [
+            b"%b: %b" % field for field in self._headers if field[0] in (b"content-length", b"transfer-encoding")
+        ]
+        if not framing or self._latest is None:
+            self._complete()
+            self._refused = True
+            if self._latest is not None:
+                self._latest.keep = False
+            return
+        self._staying = True
+        self._parser = _parser(self)
+        self._feed(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % b"\r\n".join(framing))
+        self._staying = False
+        self._feed(rest)
 
     def eof_received(self) -> bool:
         """Whether the connection stays open for an answer under way. Under TLS it never does: asyncio closes it."""
@@ -168,6 +186,8 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------ httptools callbacks
 
     def on_message_begin(self) -> None:
+        if self._staying:
+            return
         self._url = b""
         self._headers = []
 
@@ -180,6 +200,8 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        if self._staying:
+            return
         headers, size = self._headers, self._head_size
         self._in_head, self._head_size = False, 0
         if size > self.head_bytes:  # of which some may be the body's
@@ -219,6 +241,10 @@ class Connection(asyncio.Protocol):
             self._pause()
 
     def on_message_complete(self) -> None:
+        if not self._parser.should_upgrade():  # else `_stay` knows whether it is
+            self._complete()
+
+    def _complete(self) -> None:
         self._in_body, self._head_size = False, 0
         self._due = math.inf
         if self._refused or self._latest is None:
@@ -340,6 +366,12 @@ class Connection(asyncio.Protocol):
             % (LINES[status], len(body), body)
         )
         self.transport.close()
+
+
+def _parser(connection: Connection) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(connection)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # what comes behind a last request is not an error
+    return parser
 
 
 def bounded(head_bytes: int, head_seconds: float, body_seconds: Callable[[], float]) -> type[Connection]:

@@ -23,12 +23,15 @@ from headgate.dialects.base import Head
 from headgate.errors import BadRequest, Forbidden, Internal, NotFound
 from headgate.model.exchange import Exchange
 from headgate.model.identity import Identity
+from headgate.model.record import Held
 from headgate.model.route import HOPS, Route, sunset_at
 from headgate.routing.residency import CODE, allowed, listed, narrowed
 from headgate.stages.base import Stage
 from headgate.stores.base import Objects
 
 LONGEST = 256
+MOST_OBJECTS = 10_000
+"""Held upstream, that one request may refer to: each is looked up."""
 _PIECE = 32_768
 """Bytes that are decoded at a time: memory for the whole would come fresh from the system, which costs more than to decode it."""
 ANYWHERE: frozenset[str] = frozenset()
@@ -275,8 +278,7 @@ class Resolve(Stage):
         """A request that refers to something held upstream goes where it is held; another tenant's id does not exist. An id that
         was never seen here was made elsewhere, with the provider itself: who knows it may name it to a model."""
         assert x.identity is not None
-        for identity in objects:
-            held = await asyncio.to_thread(self._objects.owner, identity.rpartition("/")[2])  # "cachedContents/ID"
+        for identity, held in zip(objects, await asyncio.to_thread(self._owners, objects), strict=True):
             if held is None:
                 continue
             if held.tenant != x.identity.tenant:
@@ -286,6 +288,11 @@ class Resolve(Stage):
                 raise NotFound(f"{identity!r} is held by another provider than this model's", code="object_elsewhere")
             route = replace(route, targets=targets)
         return route
+
+    def _owners(self, objects: Sequence[str]) -> list[Held | None]:
+        if len(objects) > MOST_OBJECTS:
+            raise BadRequest(f"the request refers to more than {MOST_OBJECTS} objects", code="too_many_objects")
+        return [self._objects.owner(name.rpartition("/")[2]) for name in objects]  # "cachedContents/ID" is held as ID
 
     def _unknown(self, name: str, identity: Identity) -> str:
         return f"there is no model {name!r}{self._near(name, identity)}"
