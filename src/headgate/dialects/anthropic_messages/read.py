@@ -126,8 +126,17 @@ def _text(place: Place) -> Part:
     )
 
 
+def _besides(place: Place, known: tuple[str, ...]) -> Extras:
+    """What of a block and of its source is not read."""
+    extras = place.rest(known)
+    within = place.need("source").rest(("type", "media_type", "data", "url", "file_id", "content")).get(FAMILY, {})
+    for name, value in within.items():
+        extras.setdefault(FAMILY, {})[f"source.{name}"] = value
+    return extras
+
+
 def _image(place: Place) -> Part:
-    extras = place.rest(("type", "source"))
+    extras = _besides(place, ("type", "source"))
     source = place.need("source")
     match source.need("type").text():
         case "base64":
@@ -146,7 +155,7 @@ def _image(place: Place) -> Part:
 
 
 def _document(place: Place) -> Part:
-    extras = place.rest(("type", "source", "title"))
+    extras = _besides(place, ("type", "source", "title"))
     title = place.get("title")
     name = title.text() if title is not None else None
     source = place.need("source")

@@ -157,7 +157,12 @@ def _tool_choice(draft: Draft, json: Json) -> None:
 
 def _output(draft: Draft, json: Json) -> None:
     output = draft.prompt.output
-    if output is None or output.kind == "text":
+    if output is None:
+        return
+    for family, fields in output.extras.items():
+        for key, value in fields.items():
+            draft.lose(f"response_format.{key}", f"only {family} has it", value)
+    if output.kind == "text":
         return
     if output.kind == "json":
         draft.lose("response_format", "this dialect has no JSON mode without a schema", "json_object")
@@ -174,9 +179,6 @@ def _output(draft: Draft, json: Json) -> None:
         schema, moved = enforceable(schema)
         if moved:
             draft.lose("response_format.schema", "constraints are told to the model, not enforced", moved)
-    for family, fields in output.extras.items():
-        for key, value in fields.items():
-            draft.lose(f"response_format.{key}", f"only {family} has it", value)
     json.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": schema}
 
 

@@ -42,6 +42,15 @@ def extras_besides(item: Member, known: frozenset[str]) -> Extras:
     return extras
 
 
+def _inside(item: Member, holder: str, known: frozenset[str]) -> Extras:
+    """Extras of a part that keeps what it says in a member of its own: those beside that, and those within it."""
+    extras = extras_besides(item, frozenset(("type", "text", holder)))
+    held = item.get(holder)
+    for family, fields in extras_besides(held if isinstance(held, dict) else {}, known).items():
+        extras.setdefault(family, {}).update({f"{holder}.{name}": value for name, value in fields.items()})
+    return extras
+
+
 def _read_text(item: Member, path: str) -> Part:
     return Text(
         text=text(item, "text", path) or "", extras=extras_besides(item, frozenset(("type", "text", "image_url")))
@@ -63,8 +72,8 @@ def _read_image(item: Member, path: str) -> Part:
         detail = text(held, "detail", f"{path}.image_url")
         held = held.get("url")
     mime, data, url = _data_url(string(held, f"{path}.image_url.url"))
-    known = frozenset(("type", "image_url", "text"))
-    return Media(kind="image", mime=mime, data=data, url=url, detail=detail, extras=extras_besides(item, known))
+    extras = _inside(item, "image_url", frozenset(("url", "detail")))
+    return Media(kind="image", mime=mime, data=data, url=url, detail=detail, extras=extras)
 
 
 def _read_video(item: Member, path: str) -> Part:
@@ -84,7 +93,6 @@ def _read_document(item: Member, path: str) -> Part:
 
 def _read_sound(item: Member, path: str) -> Part:
     held = item.get("input_audio")
-    known = frozenset(("type", "input_audio"))
     if isinstance(held, str):  # Mistral
         held = {"data": held}
     here = f"{path}.input_audio"
@@ -94,13 +102,14 @@ def _read_sound(item: Member, path: str) -> Part:
     if url is not None and not url.startswith(("http://", "https://")):
         data, url = url, None
     mime = AUDIO_MIMES.get(style, f"audio/{style}") if style else mime
-    return Media(kind="audio", mime=mime, data=data, url=url, extras=extras_besides(item, known))
+    extras = _inside(item, "input_audio", frozenset(("data", "format")))
+    return Media(kind="audio", mime=mime, data=data, url=url, extras=extras)
 
 
 def _read_file(item: Member, path: str) -> Part:
     here = f"{path}.file"
     file = mapping(item.get("file"), here)
-    extras = extras_besides(item, frozenset(("type", "file")))
+    extras = _inside(item, "file", frozenset(("filename", "file_data", "file_id")))
     name, held, id = (text(file, key, here) for key in ("filename", "file_data", "file_id"))
     if id:
         return Media(kind="document", file_id=id, name=name, extras=extras)

@@ -228,6 +228,8 @@ class Composer:
         if block is None:
             self._lose(f"messages.{role}.{part.kind}", why, part)
             return []
+        if part.name is not None and block["type"] not in ("file", "text"):
+            self._lose(f"messages.{part.kind}.name", "only a file has a name here", part.name)
         extras = dict(part.extras)
         marks = self._marks(extras)
         return [{**block, **marks, **self._owned(extras, EXTRA_PART_FIELDS, f"messages.{part.kind}")}]

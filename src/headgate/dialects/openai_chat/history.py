@@ -161,7 +161,7 @@ class History:
                 _arguments(function.get(field), custom, f"{here}.{key}.{field}"),
                 custom,
                 place + index * 1000,
-                extras_besides(call, _CALL),
+                merged(extras_besides(call, _CALL), extras_besides(function, frozenset(("name", field)))),
             )
         legacy = inner(item, "function_call", f"messages[{index}]")
         if legacy is not None and legacy.get("name"):

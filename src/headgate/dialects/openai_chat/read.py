@@ -99,6 +99,8 @@ def read(json: Member) -> Prompt:
     )
     _tools(json, prompt)
     extras = {key: value for key, value in json.items() if key not in _READ and not unsaid(value)}
+    if extras.get("store") is False:  # what nobody keeps unasked is not asked for
+        del extras["store"]
     options = inner(json, "stream_options") or {}
     flag(options, "include_usage", "stream_options")
     kept = {key: value for key, value in options.items() if key != "include_usage"}

@@ -251,9 +251,9 @@ class _Writer:
         return custom
 
     def _native(self, tool: Tool) -> Json | None:
-        """A server-side tool of a chat speaker (its type has the speaker's name in it, or a chat client sent it)."""
+        """A server-side tool of a chat speaker has the speaker's name in its type; any other is one of the Responses API."""
         own = tool.extras.get("openai")
-        if own is not None and own.get("type") not in _RESPONSES_TOOLS:
+        if own is not None and ":" in str(own.get("type")):
             return own
         for family, fields in tool.extras.items():
             self._lose(
@@ -280,28 +280,6 @@ class _Writer:
         custom = not self.wrapped and any(tool.kind == "custom" and tool.name == name for tool in self.prompt.tools)
         kind = "custom" if custom else "function"
         return {"type": kind, kind: {"name": self.names.get(name, name)}}
-
-
-_RESPONSES_TOOLS = frozenset(
-    (
-        "web_search",
-        "web_search_preview",
-        "web_search_2025_08_26",
-        "web_search_preview_2025_03_11",
-        "file_search",
-        "code_interpreter",
-        "mcp",
-        "computer",
-        "computer_use_preview",
-        "image_generation",
-        "local_shell",
-        "shell",
-        "apply_patch",
-        "namespace",
-        "tool_search",
-    )
-)
-"""Native tools of the Responses API, which chat has not."""
 
 
 def _names(prompt: Prompt) -> list[str]:

@@ -73,6 +73,8 @@ def write(media: Media, accepts: Accepts, where: str) -> tuple[Json | None, list
         return None, [*losses, Loss(f"{where}.{media.kind}", "the target takes none", media)]
     known = IMAGE_EXTRAS if media.kind == "image" else FILE_EXTRAS
     losses += [Loss(f"{where}.{name}", "not known here", value) for name, value in own.items() if name not in known]
+    if media.kind == "image" and media.name is not None:
+        losses.append(Loss(f"{where}.image.name", "an image has no name here", media.name))
     part: Json = _image(media) if media.kind == "image" else _file(media)
     return part | {name: value for name, value in own.items() if name in known}, losses
 

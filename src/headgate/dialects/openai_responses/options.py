@@ -77,10 +77,13 @@ def read_options(json: Json, prompt: Prompt) -> None:
         words = [a_string(word, f"include[{index}]") for index, word in enumerate(a_list(include, "include"))]
         if LOGPROBS in words:
             prompt.logprobs = True
-        others = [word for word in words if word != LOGPROBS]
+        # A client of this API has its thoughts handed out encrypted in any case (`opaque`).
+        others = [word for word in words if word not in (LOGPROBS, ENCRYPTED)]
         if others:
             prompt.extras.setdefault(FAMILY, {})["include"] = others
     own = {name: value for name, value in json.items() if name not in _READ and value is not None}
+    if own.get("store") is False:  # what is not kept in any case
+        del own["store"]
     if own:
         prompt.extras.setdefault(FAMILY, {}).update(own)
 
@@ -232,6 +235,9 @@ def write_text(prompt: Prompt, accepts: Accepts, losses: list[Loss]) -> Json:
         return json
     losses += foreign(output.extras, FAMILY, "output")
     if output.kind == "text":
+        losses += [
+            Loss(f"output.{key}", "not known here", value) for key, value in output.extras.get(FAMILY, {}).items()
+        ]
         return {"format": {"type": "text"}, **json}
     if output.kind == "json" or not accepts.json_schema:
         if output.kind == "json_schema":

@@ -135,7 +135,7 @@ class _Reader:
         word = a_string(item.get("role"), f"{at}.role")
         if word not in _ROLES:
             wrong(f"{at}.role", "user, assistant, system or developer")
-        own = rest(item, "type", "role", "content")
+        own = _own(item, "type", "role", "content")
         content = item.get("content")
         assistant = word == "assistant"
         extras: Extras = {FAMILY: own} if own and assistant else {}
@@ -176,9 +176,7 @@ class _Reader:
         member = "input" if custom else "arguments"
         id = a_string(item.get("call_id"), f"{at}.call_id")
         text = a_string(item.get(member), f"{at}.{member}")
-        own = rest(item, "type", "call_id", "name", member)
-        if own.get("status") == "completed":
-            del own["status"]
+        own = _own(item, "type", "call_id", "name", member)
         name = a_string(item.get("name"), f"{at}.name")
         qualified = self._namespaces.qualified(string_or_none(item, "namespace", at), name)
         extras: Extras = {FAMILY: own} if own else {}
@@ -198,9 +196,7 @@ class _Reader:
     def _result(self, item: dict[str, Any], kind: str, at: str) -> None:
         id = a_string(item.get("call_id"), f"{at}.call_id")
         output = item.get("output")
-        own = rest(item, "type", "call_id", "output")
-        if own.get("status") == "completed":
-            del own["status"]
+        own = _own(item, "type", "call_id", "output")
         parts: list[Part]
         if isinstance(output, str):
             parts = [Text(text=output)]
@@ -263,6 +259,12 @@ class _Reader:
         self._prompt.tools += tools
         own = rest(item, "tools") | {"mark": mark}
         self._messages.append(Message(role="developer", parts=[], extras={FAMILY: {"additional_tools": own}}))
+
+
+def _own(item: dict[str, Any], *read: str) -> dict[str, Any]:
+    """What of an item goes with its parts. That it is complete goes without saying, and its id names it to its provider alone."""
+    own = rest(item, "id", *read)
+    return {name: value for name, value in own.items() if (name, value) != ("status", "completed")}
 
 
 def _thought(text: str, own: dict[str, Any], inside: bool) -> Thinking:
