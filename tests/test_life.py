@@ -410,6 +410,17 @@ def test_strict_refuses_what_would_be_lost(own: Any, script: Upstream) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["/up_chat/v1/chat/completions", "/up_chat/v1/messages"])
+def test_an_error_that_repeats_the_providers_key_does_not_show_it(path: str, own: Any, script: Upstream) -> None:
+    gateway = own()
+    script.script(
+        Reply(401, pieces=[b'{"error": {"message": "no such key: provider-key", "code": "invalid_api_key"}}'])
+    )
+    answer = ask(gateway, "POST", path, CHAT | {"max_tokens": 5})
+    assert answer.status == 401
+    assert answer.json["error"]["message"] == "no such key: ***"
+
+
 def test_guards_of_tool_arguments_read_the_turns_that_a_request_repeats(own: Any, script: Upstream) -> None:
     """In every dialect alike: strings, names and numbers, as JSON text or as JSON itself."""
     guards = [{"name": "id", "pattern": r"EMP-\d{6}|4111\d{12}", "replacement": "[x]", "places": ["tool_arguments"]}]

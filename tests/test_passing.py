@@ -35,7 +35,8 @@ def passing(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "small": {"targets": ["gemini/text-embedding-004"]},
     }
     server = {"port": 0, "body_timeout": "500ms"}
-    config = {"providers": providers, "keys": keys, "models": models, "server": server}
+    prices = [{"model": "openai/free", "input": 0, "output": 0}]
+    config = {"providers": providers, "keys": keys, "models": models, "server": server, "prices": prices}
     gateway = Running(tmp_path_factory.mktemp("passing"), config)
     yield gateway
     gateway.stop()
@@ -291,6 +292,39 @@ def test_the_record_names_the_target_that_was_called(passing: Running, script: U
     assert (attempt["provider"], attempt["target"]) == ("openai", "text-embedding-3-small")
     (request,) = rows(passing, "requests", id=named)
     assert (request["model"], request["provider"], request["target"]) == ("mixed", "openai", "text-embedding-3-small")
+
+
+@pytest.mark.parametrize(
+    ("model", "told", "charge"),
+    [
+        ("tts-1", {}, None),  # priced by the character, of which no answer tells
+        ("gpt-4o-mini-tts", {}, None),
+        ("text-embedding-3-small", {"usage": {"prompt_tokens": 1000}}, 20_000),
+        ("free", {}, 0),
+    ],
+)
+def test_what_nobody_told_the_cost_of_is_unknown(
+    model: str, told: dict[str, object], charge: int | None, passing: Running, script: Upstream
+) -> None:
+    """Unknown, and never nothing: but where the price is nothing."""
+    script.script(Reply(pieces=[json.dumps({"object": "x"} | told).encode()]))
+    path = "/openai/v1/embeddings" if told else "/openai/v1/audio/speech"
+    named = ask(passing, "POST", path, {"model": model, "input": "x"}, key=ANNA).headers["x-request-id"]
+    (attempt,) = passing.wait_for(lambda: rows(passing, "attempts", request_id=named))
+    (request,) = rows(passing, "requests", id=named)
+    assert (attempt["cost"], request["charge"]) == (charge, charge)
+
+
+def test_an_error_that_passes_is_a_failure_and_says_no_key(passing: Running, script: Upstream) -> None:
+    """There are servers that repeat the key that they refuse."""
+    script.script(Reply(401, pieces=[b'{"error": {"message": "no such key: provider-key"}}']))
+    answer = ask(passing, "POST", "/openai/v1/embeddings", {"model": "e", "input": "x"}, key=ANNA)
+    assert (answer.status, answer.body) == (401, b'{"error": {"message": "no such key: ***"}}')
+    named = answer.headers["x-request-id"]
+    (attempt,) = passing.wait_for(lambda: rows(passing, "attempts", request_id=named))
+    assert (attempt["outcome"], attempt["status"], attempt["cost"]) == ("failed", 401, 0)
+    (request,) = rows(passing, "requests", id=named)
+    assert (request["outcome"], request["status"], request["charge"]) == ("failed", 401, 0)
 
 
 def test_an_upload_that_stops_is_a_408(passing: Running, script: Upstream) -> None:

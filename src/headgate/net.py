@@ -69,6 +69,18 @@ class Call(Struct, kw_only=True):
     """Of its bytes, some may have gone out: set by who opens it. Until then nobody can bill it."""
 
 
+_CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"))
+
+
+def unsaid(call: Call, body: bytes) -> bytes:
+    """What an error says, without the call's credential: there are servers that repeat the key that they refuse."""
+    for name, value in call.headers:
+        key = value.rpartition(b" ")[2]
+        if name in _CREDENTIALS and len(key) >= 8 and key in body:
+            body = body.replace(key, b"***")
+    return body
+
+
 class Response(Protocol):
     """A response head with its body still to come. `close` is idempotent: it frees the connection if the body was read to its
     end, else ends it, so that the provider stops working for us."""

@@ -20,7 +20,7 @@ from headgate.dialects.form import Form, Passer, form_of
 from headgate.dialects.surrogates import Halves
 from headgate.errors import UpstreamMalformed, UpstreamRefused, UpstreamTruncated
 from headgate.model.events import Decoded, Event, Frame, PartDelta, Path, Slot, Started, placed
-from headgate.net import Call, Headers, Open, Response, header
+from headgate.net import Call, Headers, Open, Response, header, unsaid
 from headgate.retry_after import LONGEST, retry_after
 
 WHOLE_LIMIT = 64 * 1024 * 1024
@@ -324,7 +324,7 @@ async def attempt(
     response = await open_(call)
     try:
         if response.status >= 300:
-            await _refuse(response, dialect)
+            await _refuse(response, dialect, call)
         framing = _framing(response.headers, asked)
         return Frames(response, decoder, framing, splitters, verbatim=verbatim)
     except BaseException:
@@ -332,8 +332,8 @@ async def attempt(
         raise
 
 
-async def _refuse(response: Response, dialect: Dialect) -> None:
-    body = await read_whole(response, ERROR_LIMIT)
+async def _refuse(response: Response, dialect: Dialect, call: Call) -> None:
+    body = unsaid(call, await read_whole(response, ERROR_LIMIT))
     if response.status < 400:
         error = UpstreamRefused("the upstream redirects, which is not followed", status=502, code="upstream_redirect")
     else:  # a status of no class is to be taken for a 5xx (RFC 9110 §15)

@@ -32,7 +32,7 @@ from headgate.http.named import Named, in_form, in_json, renamed, walk
 from headgate.model.exchange import Exchange
 from headgate.model.record import AttemptRow, Held
 from headgate.model.usage import Usage
-from headgate.net import Call, Headers, Open, Response, header
+from headgate.net import Call, Headers, Open, Response, header, unsaid
 from headgate.pipeline import fail, finish
 from headgate.providers.base import Allow, Endpoint, Site
 from headgate.providers.site import call_headers, passing
@@ -72,7 +72,8 @@ class Opaque:
             if x.interrupted is not None and not incoming.begun:
                 raise x.interrupted from raised
             raise
-        finish(x, entered, "done", x.attempts[-1].status)
+        row = x.attempts[-1]
+        finish(x, entered, row.outcome, row.status)
 
     async def _serve(self, ingress: Ingress, x: Exchange, match: routes.Match, incoming: Incoming) -> None:
         if _UNSAFE.search(match.rest) or not match.rest.startswith("/"):
@@ -208,8 +209,15 @@ class Opaque:
             response = await self._open(call)
             row.status = response.status
             row.headers_us = (clock.mono_ns() - began) // 1000
+            if response.status >= 400:
+                row.error = "upstream_error"
+                said = unsaid(call, await _collect(response))
+                incoming.answer(response.status, _shown(x, response), said)
+                return
             await self._answer(x, site, allow, response, incoming, row)
             row.outcome = "done"
+            if allow.works and row.usage is None:
+                row.usage = Usage()  # there was some, and nobody told how much
         except HeadgateError as error:
             row.error = error.code
             raise
@@ -224,8 +232,7 @@ class Opaque:
     async def _answer(
         self, x: Exchange, site: Site, allow: Allow, response: Response, incoming: Incoming, row: AttemptRow
     ) -> None:
-        headers = [*own(x), *passed(response.headers)]
-        headers += [(n, v) for n, v in response.headers if n.startswith(_DOWN)]
+        headers = _shown(x, response)
         json = b"json" in (header(response.headers, b"content-type") or b"")
         if json and response.status < 300:
             body = await _collect(response)
@@ -309,6 +316,10 @@ def _pattern(pattern: str) -> re.Pattern[str]:
         else:
             parts.append(re.escape(piece))
     return re.compile("".join(parts))
+
+
+def _shown(x: Exchange, response: Response) -> Headers:
+    return [*own(x), *passed(response.headers), *((n, v) for n, v in response.headers if n.startswith(_DOWN))]
 
 
 async def _collect(response: Response) -> bytes:

@@ -27,6 +27,9 @@ NOBODY = Identity(tenant="", key_id="", key_name="")
 _encode = Encoder().encode
 
 
+_MUCH = Usage(input=1_000_000, output=1_000_000)
+
+
 class Account(Stage):
     name = "account"
 
@@ -56,7 +59,13 @@ class Account(Stage):
             attempt.cost = 0  # nothing was used: refused before an answer
         else:
             attempt.cost, attempt.price = self._price(attempt.provider, attempt.target, usage, attempt.at)
+            if not attempt.cost and attempt.dialect == "opaque" and not (usage.input or usage.output):
+                attempt.cost = self._free(attempt)
         return attempt.cost
+
+    def _free(self, attempt: AttemptRow) -> int | None:
+        """Of what passed through and told no tokens, as speech and images by the piece do, the cost is unknown unless nothing costs."""
+        return 0 if self._price(attempt.provider, attempt.target, _MUCH, attempt.at)[0] == 0 else None
 
     def _request(self, x: Exchange, charge: int | None, estimated: bool) -> RequestRow:
         identity, request, route, head = x.identity or NOBODY, x.request, x.route, x.head
