@@ -73,6 +73,23 @@ def test_a_call_without_an_id_gets_a_stable_one() -> None:
     assert isinstance(first, PartStarted) and first.id.startswith("call_") and first == again
 
 
+def test_the_source_of_a_search_result_is_its_address() -> None:
+    """`source` is a URL or any other name; only the first is one that other dialects can show."""
+    for source, url in (("https://a.example/b", "https://a.example/b"), ("handbook", None)):
+        cited = {
+            "type": "search_result_location",
+            "source": source,
+            "title": "t",
+            "cited_text": "q",
+            "search_result_index": 0,
+        }
+        block = {"type": "text", "text": "a", "citations": [cited]}
+        document = {"type": "message", "content": [block], "stop_reason": "end_turn"}
+        events = DIALECT.decoder().whole(json.dumps(document).encode()).events
+        (found,) = [citation for event in events if isinstance(event, PartDelta) for citation in event.citations]
+        assert (found.url, found.title, found.quote) == (url, "t", "q")
+
+
 def test_an_unknown_event_shows_all_its_strings() -> None:
     """Whatever its members are called or of whatever type; only the grammar's own words are left out."""
     frame = {"type": "new_event", "index": "no number", "delta": "d", "list": [{"text": "t", "id": "i", "deep": ["x"]}]}

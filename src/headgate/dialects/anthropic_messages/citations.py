@@ -24,7 +24,9 @@ def read_citation(native: dict[str, Any]) -> Citation:
     carried = carrier.unwrap(opaque) if opaque else None
     if carried is None:
         extras = {FAMILY: {"citation": native}}
-        return Citation(url=text("url"), title=text("title", "document_title"), quote=text("cited_text"), extras=extras)
+        source = text("source") or ""  # of a search result that the client gave: an address, or any other name
+        url = text("url") or (source if source.startswith(("http://", "https://")) else None)
+        return Citation(url=url, title=text("title", "document_title"), quote=text("cited_text"), extras=extras)
     place = carried.pop(OURS, {})
     start, end = place.get("start"), place.get("end")
     return Citation(
