@@ -501,6 +501,9 @@ def test_a_sound_with_its_transcript() -> None:
     )
     assert [(part.kind, part.text) for part in found] == [("text", "hello"), ("media", "AAAABBB="), ("media", "CCCC")]
     assert found[0].extras == {"openai": {"transcript": True}}
+    assert found[2].extras == {
+        "openai": {"audio": {"id": "au_1", "expires_at": 9}}
+    }  # said in its first chunk and in its last
 
 
 def test_an_image_of_a_reply() -> None:

@@ -39,6 +39,7 @@ class Turn:
 
     __slots__ = (
         "_calls",
+        "_heard",
         "_ids",
         "_last",
         "_next",
@@ -46,6 +47,7 @@ class Turn:
         "_padded",
         "_signed",
         "_sound",
+        "beside",
         "finished",
         "grouping",
         "index",
@@ -64,10 +66,14 @@ class Turn:
         self.kind: PartKind | None = None
         self.part = -1
         self.finished = False
+        self.beside: Member = {}
+        """Members of the choice and of its message that are not known."""
         self.grouping = Grouping()
         self._next = 0
         self._sound = -1
         self._padded = False
+        self._heard: Member = {}
+        """What was said of the sound: its id comes first, when it expires last."""
         self._order: list[Call] = []
         self._calls: dict[int, Call] = {}
         self._ids: dict[str, Call] = {}
@@ -127,6 +133,9 @@ class Turn:
         if self._sound < 0:
             self._sound = self._begin("media", mime="audio/*")
         self._padded = data.endswith("=") or (self._padded and not data)
+        if (said := extras.get("openai", {}).get("audio")) is not None:
+            self._heard = {**self._heard, **said}
+            extras = {"openai": {"audio": self._heard}}
         self.out.append(
             PartDelta(
                 choice=self.index,
