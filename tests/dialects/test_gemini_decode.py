@@ -286,6 +286,16 @@ def test_strings_of_members_not_known_are_shown() -> None:
     assert all(event.whole and event.slot is not None for event in shown)
 
 
+def test_the_empty_text_that_ends_a_stream_is_no_part() -> None:
+    """The last chunk of many a stream is an empty text, also behind a call: others would show it as a message that says nothing.
+    One that brings a signature does bring something."""
+    call = chunk({"functionCall": {"id": "1", "name": "f", "args": {}}})
+    events, _ = feed(call, chunk({"text": ""}, **STOP))
+    assert [item.kind for item in folded(events).choices[0].parts] == ["tool_call"]
+    events, _ = feed(call, chunk({"text": "", "thoughtSignature": "MQ=="}, **STOP))
+    assert [item.kind for item in folded(events).choices[0].parts] == ["tool_call", "text"]
+
+
 def test_what_stands_beside_a_parts_datum_stays_with_it_and_is_shown() -> None:
     """A sound's transcription is what the model said, so guards read it; and none of it is lost on the way to others."""
     sound = {"inlineData": {"mimeType": "audio/pcm", "data": "QUJD"}, "audioTranscription": {"text": "spoken"}}

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from headgate.dialects import anthropic_messages, gemini, openai_chat, openai_responses
-from headgate.dialects.base import Ask
+from headgate.dialects.base import Ask, Dialect
 from headgate.dialects.render import Encoded, Folded, Patched
 from headgate.model.events import Finished, Frame, PartDelta, PartEnded, PartStarted, Repeat, Slot, Started, placed
 
@@ -126,6 +126,50 @@ def test_what_stands_beside_an_end_is_listed_by_each_dialect_that_cannot_say_it(
     events = (Started(id="1"), PartStarted(part=0, kind="text"), delta("a"), PartEnded(part=0), end)
     for dialect in (openai_chat.DIALECT, anthropic_messages.DIALECT, gemini.DIALECT, openai_responses.DIALECT):
         if dialect.family == family and dialect is not openai_chat.DIALECT:
+            continue
+        ask = Ask(id="req_1", model="m", created=0)
+        for render in (Folded(dialect, ask), Encoded(dialect.encoder(ask))):
+            render.show(frame({}, *events), events)
+            render.end(())
+            assert {loss.what for loss in render.losses()} == lost, (dialect.name, render)
+
+
+UNKNOWN: list[tuple[Dialect, dict[str, Any], set[str]]] = [
+    (
+        openai_chat.DIALECT,
+        {
+            "choices": [{"message": {"content": "a", "mood": "b"}, "tone": "c", "finish_reason": "stop"}],
+            "moderation": {"output": {}},
+        },
+        {"answer.mood", "answer.tone", "answer.moderation"},
+    ),
+    (
+        gemini.DIALECT,
+        {"candidates": [{"content": {"parts": [{"text": "a"}]}, "tone": "c", "finishReason": "STOP"}], "mood": "b"},
+        {"mood", "tone"},
+    ),
+    (
+        anthropic_messages.DIALECT,
+        {
+            "type": "message",
+            "content": [{"type": "text", "text": "a"}],
+            "stop_reason": "end_turn",
+            "mood": "b",
+            "container": {"id": "c"},
+        },
+        {"mood", "container"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("upstream", "document", "lost"), UNKNOWN, ids=[upstream.name for upstream, _, _ in UNKNOWN])
+def test_members_of_an_answer_that_nobody_knows_are_listed(
+    upstream: Dialect, document: dict[str, Any], lost: set[str]
+) -> None:
+    """A provider's newest member passes as it is to its own clients; others are told its name, not left to find out."""
+    events = upstream.decoder().whole(json.dumps(document).encode()).events
+    for dialect in (openai_chat.DIALECT, anthropic_messages.DIALECT, gemini.DIALECT, openai_responses.DIALECT):
+        if dialect.name == upstream.name:
             continue
         ask = Ask(id="req_1", model="m", created=0)
         for render in (Folded(dialect, ask), Encoded(dialect.encoder(ask))):

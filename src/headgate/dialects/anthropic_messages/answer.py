@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headgate.dialects.base import Ask, Json
+from headgate.dialects.finish import beside
 from headgate.model.events import Answer, AnswerPart, Choice, Finished
 from headgate.model.prompt import Loss
 
@@ -20,6 +21,7 @@ def answer(given: Answer, ask: Ask) -> tuple[Json, list[Loss]]:
         return failed_body(given.failed, ask.id), []
     choice = given.choices[0] if given.choices else Choice()
     losses = [Loss("n", "this dialect shows one choice", number) for number in range(1, len(given.choices))]
+    losses += beside(given.extras, FAMILY)
     content: list[dict[str, Any]] = []
     for number, part in enumerate(choice.parts):
         shown, lost = _blocks(part, number, ask)

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct, field
 
 from headgate.dialects.base import Ask
+from headgate.dialects.finish import beside
 from headgate.model.events import (
     Event,
     Failed,
@@ -136,6 +137,7 @@ class Encoder:
                 self._finished = event
             case Started():
                 self._started = event
+                self.losses += beside(event.extras, FAMILY)
             case Failed():
                 self._failed = True
                 self._say(failed_body(event, self._ask.id))

@@ -170,7 +170,10 @@ class Decoder:
         self._id, self._model = string(document, "responseId"), string(document, "modelVersion")
         created = string(document, "createTime")
         self._vertex = bool(created) or "trafficType" in objects(document, "usageMetadata")
-        self._events.append(Started(id=self._id, model=self._model, created=seconds(created) if created else None))
+        unknown = {name: value for name, value in document.items() if name not in DOCUMENT_KEYS}
+        extras: Extras = {FAMILY: unknown} if unknown else {}
+        at = seconds(created) if created else None
+        self._events.append(Started(id=self._id, model=self._model, created=at, extras=extras))
 
     def _candidate(self, candidate: dict[str, Any], position: int) -> None:
         index = count(candidate, "index") if candidate.get("index") is not None else position
@@ -207,6 +210,8 @@ class Decoder:
         if part.get("text") is not None:
             text = string(part, "text")
             kind: PartKind = "thinking" if thought else "text"
+            if not (text or extras) and choice.kind != kind:
+                return  # what many a stream ends with: no part begins with it
             if choice.kind != kind or self._whole or (signature and choice.signature not in ("", signature)):
                 self._open(choice, kind)
             choice.signature = signature or choice.signature
@@ -272,7 +277,7 @@ class Decoder:
             value = candidate[name]
             if name not in CANDIDATE_KEYS:
                 self._show(value, ("candidates", position, name))
-            elif value is not None and name in FINISH_EXTRAS:
+            if value is not None and (name in FINISH_EXTRAS or name not in CANDIDATE_KEYS):
                 choice.extras[name] = value
         self._show(candidate.get("finishMessage"), ("candidates", position, "finishMessage"))
         if candidate.get("logprobsResult") is not None and choice.texts:

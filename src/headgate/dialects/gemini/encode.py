@@ -112,6 +112,7 @@ class Encoder:
                     self._choice(event.choice).finished = event
                 case Started():
                     self._id, self._model = event.id or self._id, event.model or self._model
+                    self.losses += beside(event.extras, FAMILY)
                 case Failed():
                     out += self._told(False)
                     self._failed = True
@@ -298,6 +299,7 @@ def answer(answer: Answer, ask: Ask) -> tuple[Json, list[Loss]]:
     losses: list[Loss] = []
     if answer.failed is not None:
         return told(answer.failed, ask.id), losses
+    losses += beside(answer.extras, FAMILY)
     candidates: list[Json] = []
     for index, choice in enumerate(answer.choices):
         parts: list[Json] = []

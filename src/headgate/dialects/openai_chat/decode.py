@@ -170,6 +170,7 @@ class Decoder:
         id, model, created = document.get("id"), document.get("model"), document.get("created")
         self._id = id if isinstance(id, str) else ""
         kept = {key: document[key] for key in ANSWER_EXTRAS if document.get(key)}
+        kept |= {f"answer.{key}": value for key, value in document.items() if key not in CHUNK_KEYS}
         self._out.append(
             Started(
                 id=self._id,
@@ -208,24 +209,27 @@ class Decoder:
         if choice.keys() - self.choice_keys:
             for name in choice:
                 if name not in self.choice_keys:
+                    turn.beside[name] = choice[name]
                     leaves(choice[name], (*path, name), index, self._out)
         if choice.get("error"):
             self._fail({"error": choice["error"]}, choice["error"])
             return
         finish = choice.get("finish_reason")
         if finish:
+            if document.get("moderation"):
+                turn.beside["moderation"] = document["moderation"]
             if not isinstance(finish, str):
                 raise UpstreamMalformed("the upstream's finish_reason is not a string")
-            turn.finish(STOPS.get(finish.lower(), "other"), finish, _finish_extras(choice, finish))
+            turn.finish(STOPS.get(finish.lower(), "other"), finish, _finish_extras(choice, finish, turn.beside))
 
     def said(self, turn: Turn, choice: dict[str, Any], path: Path, document: dict[str, Any]) -> None:
         """What a choice says: its delta or message, and the logprobs of that."""
         self._message.read(turn, choice, "delta" if choice.get("delta") else "message", path, document)
 
 
-def _finish_extras(choice: dict[str, Any], finish: str) -> Extras:
-    """The word goes back verbatim to this dialect."""
-    kept: dict[str, Any] = {"finish_reason": finish}
+def _finish_extras(choice: dict[str, Any], finish: str, beside: dict[str, Any]) -> Extras:
+    """The word goes back verbatim to this dialect. `beside`: what is not known, which no dialect can be shown."""
+    kept: dict[str, Any] = {"finish_reason": finish, **{f"answer.{name}": value for name, value in beside.items()}}
     for key in ("native_finish_reason", "stop_reason"):
         if choice.get(key) is not None:
             kept[key] = choice[key]

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from headgate.dialects.base import Ask, Json
+from headgate.dialects.finish import beside
 from headgate.dialects.naming import call_id
 from headgate.dialects.openai_chat import reasoning
 from headgate.dialects.openai_chat.errors import failed_body
@@ -175,6 +176,7 @@ class Encoder:
         self._model = event.model or self._model
         self._created = event.created if event.created is not None else self._created
         merged(self._extras, event.extras)
+        self.losses += beside(event.extras, "openai")
         self._head = b""
 
     def _part_started(self, event: PartStarted) -> None:

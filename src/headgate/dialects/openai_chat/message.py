@@ -110,6 +110,7 @@ class Message:
         if said.keys() - MESSAGE_KEYS:
             for name in said:
                 if name not in MESSAGE_KEYS:
+                    turn.beside[name] = said[name]
                     leaves(said[name], (*path, name), turn.index, self._out)
 
     # ------------------------------------------------------------------ thoughts

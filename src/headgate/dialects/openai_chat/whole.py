@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headgate.dialects.base import Ask, Json
+from headgate.dialects.finish import beside
 from headgate.dialects.naming import call_id
 from headgate.dialects.openai_chat import reasoning
 from headgate.dialects.openai_chat.errors import failed_body
@@ -153,7 +154,7 @@ def answer(folded: Answer, ask: Ask) -> tuple[Json, list[Loss]]:
     """See dialects.base.Dialect.answer. A failed answer is the error's body."""
     if folded.failed is not None:
         return failed_body(folded.failed, ask.id), []
-    losses: list[Loss] = []
+    losses = beside(folded.extras, "openai")
     id, old = answer_id(folded.id, ask), legacy(ask)
     body: Json = {
         "id": id,

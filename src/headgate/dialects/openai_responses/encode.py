@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from headgate.dialects import finish
 from headgate.dialects.base import Ask, Json
 from headgate.dialects.naming import call_id, tool_id
 from headgate.model.events import (
@@ -129,6 +130,7 @@ class Encoder:
         if self.response:
             return
         self.response = self._response(event)
+        self.losses += finish.beside(event.extras, FAMILY)
         self._say("response.created", response=self.response)
         self._say("response.in_progress", response=self.response)
 
