@@ -42,7 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "judge": VALUES | {"tasks", "dialects.base", "routing", "cascade", "children", "net"},
     "answer": VALUES | {"dialects", "attempt"},
     "joint": VALUES,
-    "pipeline": VALUES | {"tasks", "stages.base", "dialects", "dispatch", "attempt", "answer", "joint", "net"},
+    "passing": VALUES | {"stages.base", "dialects", "meter", "net", "upstream"},
+    "pipeline": VALUES
+    | {"tasks", "stages.base", "dialects", "dispatch", "attempt", "answer", "joint", "passing", "upstream", "net"},
     "children": VALUES | {"tasks", "limits", "pipeline", "net"},
     "flights": VALUES
     | {"net", "dialects", "upstream", "meter", "prepare", "attempt", "dispatch", "pipeline", "children", "stages.base"},

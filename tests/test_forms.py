@@ -302,7 +302,10 @@ def test_a_client_sees_the_same(
 ) -> None:
     """Whatever guards look at it (redacted, blocked or as it came), however it ends and however slowly it is read; with the same record."""
     pieces = arriving(dialect, steps, joined)
-    with mock.patch.object(Form, "text", lambda self, raw: None):
+    with (
+        mock.patch.object(Form, "text", lambda self, raw: None),
+        mock.patch.object(Form, "plain", lambda self, raw, characters: b""),
+    ):
         expected = seen(inside, dialect, pieces, guards, error, keeps_up)
     assert seen(inside, dialect, pieces, guards, error, keeps_up) == expected
     assert expected[1]

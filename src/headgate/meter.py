@@ -72,7 +72,7 @@ class Meter:
             kind = type(event)
             if kind is PartDelta:
                 self._texts.append(event.text)  # type: ignore[union-attr]
-                if len(self._texts) == _TOGETHER:
+                if len(self._texts) >= _TOGETHER:
                     self._weigh()
             elif kind is PartStarted:
                 if event.name:  # type: ignore[union-attr]
@@ -87,10 +87,10 @@ class Meter:
             elif kind is Failed:
                 self.failed = event  # type: ignore[assignment]
 
-    def take(self, text: str) -> None:
-        """As `observe` of a delta with this text."""
-        self._texts.append(text)
-        if len(self._texts) == _TOGETHER:
+    def take(self, texts: Iterable[str]) -> None:
+        """As `observe` of a delta with each of these texts."""
+        self._texts += texts
+        if len(self._texts) >= _TOGETHER:
             self._weigh()
 
     def _weigh(self) -> None:

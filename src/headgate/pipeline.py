@@ -18,7 +18,6 @@ import structlog
 
 from headgate import answer, clock
 from headgate.attempt import Served
-from headgate.dialects.form import Form, Passer
 from headgate.dialects.memo import Remember
 from headgate.dialects.render import Patched, Render, Verbatim
 from headgate.dispatch import Dispatch
@@ -28,7 +27,9 @@ from headgate.model.events import Event, Frame
 from headgate.model.exchange import Exchange
 from headgate.model.record import Outcome
 from headgate.net import Headers, Sink, one_piece
+from headgate.passing import Passing
 from headgate.stages.base import Filter, Stage
+from headgate.upstream import Taker
 
 GRACE = 2.0
 """Seconds that a provider may take to end the body after its answer has ended."""
@@ -201,6 +202,8 @@ class Flow:
         if self._frames.over:
             return True
 
+        passing = self._passing(write)
+
         def take(frames: list[Frame]) -> bool:
             try:
                 for frame in frames:
@@ -211,7 +214,7 @@ class Flow:
                 return False
 
         try:
-            ended = await self._frames.pour(take, self._passer(write))
+            ended = await (self._frames.pour(take, None) if passing is None else self._passed(passing, take))
         except HeadgateError:
             if not self._frames.progress.complete:
                 raise
@@ -222,29 +225,28 @@ class Flow:
             raise broken
         return ended
 
-    def _passer(self, write: Sink) -> Passer | None:
-        """The short way of a frame that is told by its form and of no guard's business, where the answer is shown as it comes. What one
-        filter has taken must not be taken back: with more of them, there is none. (A filter of tool arguments alone takes the long
-        way.)"""
-        meter, render, filters, progress = self._served.meter, self._render, self._filters, self._frames.progress
+    async def _passed(self, passing: Passing, take: Taker) -> bool:
+        """As `Source.pour`, with what can taking the short way."""
+
+        def settled(frames: list[Frame]) -> bool:
+            passing.settle()
+            return take(frames)
+
+        try:
+            return await self._frames.pour(settled, passing)
+        finally:
+            passing.settle()
+            self._shown = self._shown or passing.wrote
+            self._broken = self._broken or passing.broken
+
+    def _passing(self, write: Sink) -> Passing | None:
+        """The short way, where there is one."""
+        filters, render, route = self._filters, self._render, self.x.route
         if self._aside or len(filters) > 1 or not isinstance(render, Verbatim | Patched):
             return None
-        passes = filters[0].passes if filters else None
-
-        def pass_on(form: Form, raw: bytes, text: str) -> bool | None:
-            try:
-                if progress.complete or (passes is not None and not passes(form.key, text)):
-                    return None
-                meter.take(text)
-                if not (out := render.pass_on(form, raw, text)):
-                    return True
-                self._shown = True
-                return write(out)
-            except Exception as error:  # noqa: BLE001 - raised in `_poured`
-                self._broken = error
-                return False
-
-        return pass_on
+        meter, prompt = self._served.meter, route is None or route.policy.min_rate is not None
+        filter_ = filters[0] if filters else None
+        return Passing(render, meter, filter_, self._frames.progress, write, prompt=prompt)
 
     def _show(self, frames: list[Frame], write: Sink) -> bool:
         """Whether more may come."""

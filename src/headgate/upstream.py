@@ -157,11 +157,13 @@ class Frames(Source):
 
             def sink(data: bytes) -> bool:
                 known = self._form
-                if known is not None and not split.waiting and (text := known.text(data)) is not None:
-                    self._forms = FORMS
-                    if passer is not None and (told := passer(known, data, text)) is not None:
+                if known is not None and not split.waiting:
+                    if passer is not None and (told := passer(known, data)) is not None:
+                        self._forms = FORMS
                         return told
-                    return taker([known.frame(data, text)])
+                    if (text := known.text(data)) is not None:
+                        self._forms = FORMS
+                        return taker([known.frame(data, text)])
                 frames = [self._frame(item) for item in split.feed(data)]
                 return not frames or taker(frames)
 

@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from headgate.dialects.splice import sole
 from headgate.model.events import Frame, PartDelta, Slot
@@ -51,6 +52,13 @@ class Form:
             return None
         return text
 
+    def plain(self, raw: bytes, characters: bytes) -> bytes:
+        """The text of the frame that these bytes are, if they are one of this form and it has these characters alone; else b""."""
+        if not (raw.startswith(self._head) and raw.endswith(self._tail)):
+            return b""
+        text = raw[self._text]
+        return b"" if text.translate(None, characters) else text
+
     def frame(self, raw: bytes, text: str) -> Frame:
         """The frame that these bytes are, which hold this text."""
         begin, end = self._begin, self._end + len(raw)
@@ -73,5 +81,11 @@ def form_of(frame: Frame) -> Form | None:
     return Form(frame, delta, (begin + place[0] + 1, begin + place[1] - 1))
 
 
-Passer = Callable[[Form, bytes, str], bool | None]
-"""Takes a frame of this form (its bytes, its text) and says whether more may come at once; None: it is to be taken as others are."""
+@lru_cache(maxsize=256)
+def meaning_themselves(characters: bytes | None) -> bytes:
+    """Of these characters (None: of all) the ASCII ones that stand for themselves in JSON."""
+    return bytes(one for one in range(0x20, 0x7F) if one not in b'"\\' and (characters is None or one in characters))
+
+
+Passer = Callable[[Form, bytes], bool | None]
+"""Takes bytes that may be a frame of this form, and says whether more may come at once; None: they are to be taken as others are."""

@@ -8,12 +8,12 @@ the same by it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from .finder import NOWHERE, Engine, Expression
 from .reach import asserts, paths, reach, size
-from .syntax import Alt, Assert, Chars, Node, Repeat, Seq
+from .syntax import Alt, Assert, Node, Repeat, Seq
 from .written import RE2_WORDS, RE_WORDS, written
 
 try:
@@ -29,7 +29,6 @@ _JOINT_SIZE = 5_000
 """Characters of an alternation of many guards, repetitions written out: RE2 takes 0.1 s to compile that, and 2 s for 4
 times as many."""
 _MOST_PATHS = 1_000_000
-_FEW, _ASCII = 16, 0x7F
 
 
 class _Linear:
@@ -61,14 +60,8 @@ class _Linear:
             at += 1
         return len(hay) - len(self.encode(self.decode(hay[at:])[-characters:]))
 
-    def has(self, characters: Collection[Chars]) -> Callable[[bytes], object] | None:
-        """(Of few ASCII characters: texts have one of more.)"""
-        ranges = [ends for chars in characters for ends in chars.ranges]
-        plain = not any(chars.negated or chars.classes or chars.fold for chars in characters)
-        if not plain or sum(high - low + 1 for low, high in ranges) > _FEW or any(high > _ASCII for _, high in ranges):
-            return None
-        members = b"".join(b"\\x%02x-\\x%02x" % ends for ends in ranges)
-        return re.compile(b"[%b]" % members).search
+    def has(self, characters: bytes) -> Callable[[bytes], object] | None:
+        return re.compile(b"[%b]" % b"".join(b"\\x%02x" % one for one in characters)).search
 
     def single(self, node: Node, cut: int | None) -> Expression:
         return self._compiled(node, _OWN_MEMORY)
@@ -133,7 +126,7 @@ class _Backtracking:
     def back(self, hay: str, characters: int) -> int:
         return max(len(hay) - characters, 0)
 
-    def has(self, characters: Collection[Chars]) -> None:
+    def has(self, characters: bytes) -> None:
         return None
 
     def single(self, node: Node, cut: int | None) -> Expression:

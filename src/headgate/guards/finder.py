@@ -13,13 +13,13 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from .reach import openers, unfinished
-from .syntax import Alt, Assert, Chars, Node, Seq
+from .reach import few, openers, unfinished
+from .syntax import Alt, Assert, Node, Seq
 
 Haystack: TypeAlias = Any
 """bytes or str, as the engine has it."""
@@ -55,8 +55,8 @@ class Engine(Protocol):
         """The offset that many characters before the end, or 0."""
         ...
 
-    def has(self, characters: Collection[Chars]) -> Callable[[Haystack], object] | None:
-        """Tells by a true value whether one of these characters stands in a text; None where that is no faster than a search."""
+    def has(self, characters: bytes) -> Callable[[Haystack], object] | None:
+        """Tells by a true value whether one of these (ASCII) stands in a text; None where that is no faster than a search."""
         ...
 
     def single(self, node: Node, cut: int | None) -> Expression:
@@ -105,8 +105,11 @@ class Finder:
         alone = [leaf for leaf in leaves if not (engine.linear or leaf.cut is None)]
         self._roots: list[_Branch | Leaf] = [*([_branch(engine, together)] if together else []), *alone]
         self._beginnings = _beginnings(engine, leaves)
-        self.opens = engine.has({chars for leaf in leaves for chars in openers(leaf.tree)})
+        opening = few({chars for leaf in leaves for chars in openers(leaf.tree)})
+        self.opens = engine.has(opening) if opening else None
         """Whether a match may begin in a text: where guards look for numbers, most pieces of most texts are told so."""
+        self.harmless = b"" if opening is None or self.opens is None else bytes(set(range(128)).difference(opening))
+        """ASCII characters with which none begins."""
         self.quiet = _quiet(engine, leaves)
         """Matches where a guard does, or may once more text has come; else at the end. So one search tells of nearly all pieces of
         nearly all texts that they are decided, and nothing is found."""

@@ -104,6 +104,9 @@ class Patterns:
         """The search of guards that change or stop the text (enforce: redact, block); None: there are none."""
         self.watching = finders.of(watching)
         """The search of those that only report."""
+        finders_asked = [finder for finder in (self.acting, self.watching) if finder is not None]
+        self.harmless = bytes(set(range(128)).intersection(*(finder.harmless for finder in finders_asked)))
+        """ASCII characters in which no match of any begins, where that is told by the characters alone."""
         self.blocks = any(blocks(guards[leaf.index]) for leaf in acting)
         self.local = not any(asserts(leaf.tree) - {"word", "not_word"} for leaf in leaves)
         """A match does not depend on where the text or its lines begin and end."""

@@ -7,11 +7,13 @@ the expression reaches, and all of it may go. It errs on one side only: a place 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import prod
 
 from .syntax import EMPTY, Alt, Anchor, Assert, Chars, Node, Repeat, Seq
 
 _COUNTLESS = 10**12
+_FEW = 16
 
 
 def reach(node: Node) -> int | None:
@@ -78,6 +80,15 @@ def openers(node: Node) -> tuple[Chars, ...]:
                 if least(item):
                     break
             return found
+
+
+def few(characters: Collection[Chars]) -> bytes | None:
+    """These, where they are ASCII and at most _FEW; else None. (Nearly every text has one of more.)"""
+    ranges = [ends for chars in characters for ends in chars.ranges]
+    plain = not any(chars.negated or chars.classes or chars.fold for chars in characters)
+    if not plain or sum(high - low + 1 for low, high in ranges) > _FEW or any(high > 0x7F for _, high in ranges):
+        return None
+    return bytes({one for low, high in ranges for one in range(low, high + 1)})
 
 
 def asserts(node: Node) -> frozenset[Anchor]:

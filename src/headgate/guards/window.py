@@ -41,6 +41,10 @@ class _Scanner:
         self.decided = 0
         """What begins before it is final."""
 
+    def rests(self) -> bool:
+        """Whether all that it was fed is decided."""
+        return self.decided - self._base == len(self._tail)
+
     def clear(self, hay: Haystack) -> bool:
         """Whether `feed` would decide all of this and find nothing, told by one search. It is not empty."""
         tail, start = self._tail, self.decided - self._base
@@ -114,6 +118,12 @@ class Window(Generic[T]):
             self._counts[index] = self._counts.get(index, 0) + counts[index]
             if self.blocked is None and blocks(self._patterns.guards[index]):
                 self.blocked = self._patterns.finding(index)
+
+    def rests(self) -> bool:
+        """Whether nothing is held or undecided: whatever text of `Patterns.harmless` characters comes, `passes` is True of it."""
+        if self._items or self._redactions or self.blocked is not None:
+            return False
+        return all(scanner.rests() for scanner in self._scanners)
 
     def passes(self, text: str) -> bool:
         """Whether `feed` would release an item with this text as it is, and nothing else: then the text was fed. False: nothing has

@@ -3,6 +3,7 @@
 start   before dispatch, in order. None: go on. Raise `Refused`: stop. It may read the request, and edit it through `x.edits`.
 events  on the answer's events, in reverse order: pass, change, hold or add. A stage holds only PartDeltas, and gives back each
         one it held, in order, at the latest from `flush`.
+rests   before a text that goes on at once, because nothing begins in it that concerns the filter (`harmless`); `passes` has it then.
 passes  before `events`, of a text that may need none: the short way of most frames of a stream.
 flush   the answer ended: what was held.
 finish  exactly once if `start` was entered, in reverse order; a plain function, so that nothing cancels it half-way.
@@ -34,9 +35,17 @@ class Stage:
 class Filter:
     """One answer's way through one stage. State lives here, keyed by (choice, part)."""
 
+    harmless = b""
+    """ASCII characters in which nothing begins that concerns it."""
+
     def events(self, events: Sequence[Event]) -> Sequence[Event]:
         """What goes on of a frame's events, and of those held before them. The very same sequence where all pass as they are."""
         raise NotImplementedError
+
+    def rests(self, key: tuple[int, int]) -> bool:
+        """Whether nothing of this part is held or undecided, so that `passes` is True of every text of `harmless` characters that may come
+        next."""
+        return False
 
     def passes(self, key: tuple[int, int], text: str) -> bool:
         """Whether this next text of a part (choice, part) passes as it is, and nothing else goes on by it: then the filter has had it, as

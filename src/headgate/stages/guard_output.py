@@ -45,6 +45,7 @@ class _Guarding(Filter):
         self._windows: dict[tuple[int, int], AnyWindow] = {}
         self._stopping: Finding | None = None
         """A guard has blocked: what stood before its match may still go out, nothing after it."""
+        self.harmless = b"" if texts is None else texts.harmless
 
     def events(self, events: Sequence[Event]) -> Sequence[Event]:
         if len(events) == 1 and type(event := events[0]) is PartDelta:  # as in nearly every frame of a stream
@@ -57,6 +58,10 @@ class _Guarding(Filter):
             else:
                 shown.append(one)
         return events if len(shown) == len(events) and all(map(is_, shown, events)) else shown
+
+    def rests(self, key: tuple[int, int]) -> bool:
+        window = self._windows.get(key) if self._stopping is None else None
+        return type(window) is Window and window.rests()
 
     def passes(self, key: tuple[int, int], text: str) -> bool:
         window = self._windows.get(key) if self._stopping is None else None

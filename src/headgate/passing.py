@@ -1,0 +1,114 @@
+"""The short way of a stream's frames: one that is told by its form and is of no guard's business makes no frame and no event.
+
+Rules of this file:
+- Only where the answer is shown as it comes and at most one filter looks at it: what one has taken must not be taken back.
+- A text of characters in which nothing begins that concerns the filter goes on at once. What follows from it for filter, meter and
+  render is done for many such texts together (`settle`): before anything else is, and when the source ends, breaks or pauses.
+- Other texts are asked for one by one (`Filter.passes`). What does not pass takes the way of all frames; so does every text where the
+  filter looks at tool arguments alone.
+"""
+
+from __future__ import annotations
+
+from headgate.dialects.form import Form, meaning_themselves
+from headgate.dialects.render import Patched, Verbatim
+from headgate.meter import Meter
+from headgate.net import Sink
+from headgate.stages.base import Filter
+from headgate.upstream import Progress
+
+MOST = 64
+"""Texts that are settled together."""
+
+
+class Passing:
+    """A `form.Passer`: frames go to `write` as they came. `prompt`: the meter is read meanwhile, and must have each text at once.
+    What goes wrong here is `broken`: it is not the source's fault, and whoever pours raises it."""
+
+    __slots__ = (
+        "_filter",
+        "_form",
+        "_harmless",
+        "_last",
+        "_meter",
+        "_progress",
+        "_render",
+        "_texts",
+        "_write",
+        "broken",
+        "wrote",
+    )
+
+    def __init__(
+        self,
+        render: Verbatim | Patched,
+        meter: Meter,
+        filter_: Filter | None,
+        progress: Progress,
+        write: Sink,
+        *,
+        prompt: bool,
+    ) -> None:
+        self._render = render
+        self._meter = meter
+        self._filter = filter_
+        self._progress = progress
+        self._write = write
+        self._harmless = b"" if prompt else meaning_themselves(None if filter_ is None else filter_.harmless)
+        self._form: Form | None = None
+        """Whose texts go on at once."""
+        self._texts: list[bytes] = []
+        """They went on, and are to be settled."""
+        self._last = b""
+        self.broken: Exception | None = None
+        self.wrote = False
+
+    def __call__(self, form: Form, raw: bytes) -> bool | None:
+        try:
+            if self._progress.complete:
+                return None
+            if self._harmless and (form is self._form or self._begins(form)):
+                text = form.plain(raw, self._harmless)
+                if text:
+                    self._last = raw
+                    texts = self._texts
+                    texts.append(text)
+                    if len(texts) == MOST:
+                        self.settle()
+                    self.wrote = True
+                    return self._write(raw)
+            return self._asked(form, raw)
+        except Exception as error:  # noqa: BLE001 - raised by who pours
+            self.broken = error
+            return False
+
+    def _begins(self, form: Form) -> bool:
+        self.settle()
+        if self._filter is None or self._filter.rests(form.key):
+            self._form = form
+            return True
+        return False
+
+    def _asked(self, form: Form, raw: bytes) -> bool | None:
+        self.settle()
+        text = form.text(raw)
+        if text is None or (self._filter is not None and not self._filter.passes(form.key, text)):
+            return None
+        self._meter.take((text,))
+        if out := self._render.pass_on(form, raw, text):
+            self.wrote = True
+            return self._write(out)
+        return True
+
+    def settle(self) -> None:
+        """Everybody has had what went on."""
+        form, self._form = self._form, None
+        if form is None or not self._texts:
+            return
+        texts = [text.decode() for text in self._texts]
+        self._texts.clear()
+        together = "".join(texts)
+        self._meter.take(texts)
+        passed = self._filter is None or self._filter.passes(form.key, together)
+        shown = self._render.pass_on(form, self._last, together)
+        assert passed and shown is self._last, "it has gone on"
