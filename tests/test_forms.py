@@ -304,7 +304,7 @@ def test_a_client_sees_the_same(
     pieces = arriving(dialect, steps, joined)
     with (
         mock.patch.object(Form, "text", lambda self, raw: None),
-        mock.patch.object(Form, "plain", lambda self, raw, characters: b""),
+        mock.patch.object(Form, "plain", lambda self, raw, characters: False),
     ):
         expected = seen(inside, dialect, pieces, guards, error, keeps_up)
     assert seen(inside, dialect, pieces, guards, error, keeps_up) == expected

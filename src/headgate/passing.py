@@ -28,12 +28,11 @@ class Passing:
     __slots__ = (
         "_filter",
         "_form",
+        "_gone",
         "_harmless",
-        "_last",
         "_meter",
         "_progress",
         "_render",
-        "_texts",
         "_write",
         "broken",
         "wrote",
@@ -57,26 +56,18 @@ class Passing:
         self._harmless = b"" if prompt else meaning_themselves(None if filter_ is None else filter_.harmless)
         self._form: Form | None = None
         """Whose texts go on at once."""
-        self._texts: list[bytes] = []
-        """They went on, and are to be settled."""
-        self._last = b""
+        self._gone: list[bytes] = []
+        """Frames that went on, to be settled."""
         self.broken: Exception | None = None
         self.wrote = False
 
     def __call__(self, form: Form, raw: bytes) -> bool | None:
         try:
-            if self._progress.complete:
-                return None
-            if self._harmless and (form is self._form or self._begins(form)):
-                text = form.plain(raw, self._harmless)
-                if text:
-                    self._last = raw
-                    texts = self._texts
-                    texts.append(text)
-                    if len(texts) == MOST:
-                        self.settle()
-                    self.wrote = True
-                    return self._write(raw)
+            if (form is self._form or self._begins(form)) and form.plain(raw, self._harmless):
+                self._gone.append(raw)
+                if len(self._gone) == MOST:
+                    self.settle()
+                return self._write(raw)
             return self._asked(form, raw)
         except Exception as error:  # noqa: BLE001 - raised by who pours
             self.broken = error
@@ -84,6 +75,8 @@ class Passing:
 
     def _begins(self, form: Form) -> bool:
         self.settle()
+        if not self._harmless or self._progress.complete:
+            return False
         if self._filter is None or self._filter.rests(form.key):
             self._form = form
             return True
@@ -91,7 +84,7 @@ class Passing:
 
     def _asked(self, form: Form, raw: bytes) -> bool | None:
         self.settle()
-        text = form.text(raw)
+        text = None if self._progress.complete else form.text(raw)
         if text is None or (self._filter is not None and not self._filter.passes(form.key, text)):
             return None
         self._meter.take((text,))
@@ -103,12 +96,13 @@ class Passing:
     def settle(self) -> None:
         """Everybody has had what went on."""
         form, self._form = self._form, None
-        if form is None or not self._texts:
+        gone, self._gone = self._gone, []
+        if form is None or not gone:
             return
-        texts = [text.decode() for text in self._texts]
-        self._texts.clear()
+        self.wrote = True
+        texts = form.texts(gone)
         together = "".join(texts)
         self._meter.take(texts)
         passed = self._filter is None or self._filter.passes(form.key, together)
-        shown = self._render.pass_on(form, self._last, together)
-        assert passed and shown is self._last, "it has gone on"
+        shown = self._render.pass_on(form, gone[-1], together)
+        assert passed and shown is gone[-1], "it has gone on"

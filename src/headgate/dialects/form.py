@@ -10,7 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from headgate.dialects.splice import sole
@@ -52,12 +52,16 @@ class Form:
             return None
         return text
 
-    def plain(self, raw: bytes, characters: bytes) -> bytes:
-        """The text of the frame that these bytes are, if they are one of this form and it has these characters alone; else b""."""
+    def plain(self, raw: bytes, characters: bytes) -> bool:
+        """Whether these bytes are a frame of this form whose text has these characters alone, and has any."""
         if not (raw.startswith(self._head) and raw.endswith(self._tail)):
-            return b""
+            return False
         text = raw[self._text]
-        return b"" if text.translate(None, characters) else text
+        return text != b"" and not text.translate(None, characters)
+
+    def texts(self, frames: Iterable[bytes]) -> list[str]:
+        """Of frames of this form."""
+        return [raw[self._text].decode() for raw in frames]
 
     def frame(self, raw: bytes, text: str) -> Frame:
         """The frame that these bytes are, which hold this text."""

@@ -159,6 +159,14 @@ class Request:
         connection = self._connection
         if connection.lost:
             return True
+        if self.poured and self._framed and not self.bodiless:
+            connection.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._pour(data)
+        return connection.writable is None
+
+    def _pour(self, data: bytes) -> None:
+        """The first piece, behind the head; and all where there are no chunks."""
         self.poured = True
         head, self._head = self._head, b""
         if self.bodiless:
@@ -167,8 +175,7 @@ class Request:
             data = b"%b%x\r\n%b\r\n" % (head, len(data), data)
         else:
             data = head + data
-        connection.transport.write(data)
-        return connection.writable is None
+        self._connection.transport.write(data)
 
     async def drain(self) -> None:
         writable = self._connection.writable

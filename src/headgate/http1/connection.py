@@ -88,14 +88,10 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods, not by its class
 
     def data_received(self, data: bytes) -> None:
-        if self.idle_since:
-            self.abort()  # bytes nobody asked for: the next request must not read them as its answer
-            return
         waiter, sink = self._waiter, self._sink
         waited = waiter is not None and not waiter.done()
-        if not (self._between and (chunk := alone(data))):
-            self._parse(data)
-        elif waited and sink is not None and self._inflate is None:  # a reader who waits has taken what came before
+        chunk = alone(data) if self._between else b""
+        if chunk and waited and sink is not None and self._inflate is None:  # who waits has taken what came before
             try:
                 if sink(chunk):
                     self._heard = self._now()
@@ -105,8 +101,13 @@ class Connection(asyncio.Protocol):
                 self._error = error
             self._wake()
             return
-        else:
+        if self.idle_since:
+            self.abort()  # bytes nobody asked for: the next request must not read them as its answer
+            return
+        if chunk:
             self.on_body(chunk)
+        else:
+            self._parse(data)
         goes_on = waited and self._sink is not None and self._deliver()
         if goes_on and not self._done and not self._tail and self._error is None:
             self._heard = self._now()
