@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import recordings
 from dry import Dry, Scripted
+from headgate import passing
 from headgate.dialects.form import Form
 from headgate.dialects.sse import Parser
 from headgate.errors import HeadgateError, UpstreamError, UpstreamTimeout, UpstreamTruncated
@@ -125,12 +126,14 @@ OTHER = {
         b'data: {"id":"c","choices":[{"index":1,"delta":{"content":"x"},"finish_reason":null}]}\n\n',
         b'data: {"id":"c","choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}\n\n',
         b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
+        b"data: [DONE]\n\n",
     ],
     "anthropic_messages": [
         b'data: {"type":"content_block_stop","index":0}\n\n',
         b'data: {"type":"content_block_start","index":1,"content_block":{"type":"thinking","thinking":""}}\n\n',
         b'data: {"type":"content_block_delta","index":1,"delta":{"type":"thinking_delta","thinking":"hm"}}\n\n',
         b'event: ping\ndata: {"type":"ping"}\n\n',
+        b'data: {"type":"message_stop"}\n\n',
     ],
 }
 TEXT = st.one_of(
@@ -173,7 +176,7 @@ def arriving(dialect: str, steps: list[str | int | bytes], joined: list[bool]) -
     return pieces
 
 
-STEPS = st.lists(st.one_of(TEXT, st.integers(0, 3), st.binary(max_size=4)), max_size=12)
+STEPS = st.lists(st.one_of(TEXT, st.integers(0, 4), st.binary(max_size=4)), max_size=12)
 JOINED = st.lists(st.booleans(), min_size=12, max_size=12)
 
 
@@ -282,14 +285,33 @@ def seen(
 @settings(max_examples=200)
 @given(
     dialect=st.sampled_from(sorted(MADE)),
-    steps=st.lists(st.one_of(WORDS, WORDS, TEXT, st.integers(0, 3)), max_size=12),
+    steps=st.lists(st.one_of(WORDS, WORDS, TEXT, st.integers(0, 4)), max_size=12),
     joined=JOINED,
     guards=st.lists(st.lists(GUARDS, max_size=3, unique_by=lambda guard: guard.name), max_size=2),
     error=st.sampled_from([None, UpstreamTimeout("silent"), UpstreamTruncated("cut")]),
     keeps_up=st.lists(st.booleans(), max_size=12),
+    most=st.sampled_from([1, 2, passing.MOST]),
+    torn=st.integers(0, 2),
 )
 @example(
-    dialect="openai_chat", steps=[1, 1, "1-1", 1, 1], joined=[False] * 12, guards=[[STOP]], error=None, keeps_up=[]
+    dialect="openai_chat",
+    steps=[1, 1, "1-1", 1, 1],
+    joined=[False] * 12,
+    guards=[[STOP]],
+    error=None,
+    keeps_up=[],
+    most=2,
+    torn=0,
+)
+@example(
+    dialect="openai_chat",
+    steps=["a", 4, "b", "c", "d"],
+    joined=[False] * 12,
+    guards=[],
+    error=None,
+    keeps_up=[],
+    most=2,
+    torn=0,
 )
 def test_a_client_sees_the_same(
     dialect: str,
@@ -298,16 +320,20 @@ def test_a_client_sees_the_same(
     guards: list[list[Guard]],
     error: UpstreamError | None,
     keeps_up: list[bool],
+    most: int,
+    torn: int,
     inside: Dry,
 ) -> None:
     """Whatever guards look at it (redacted, blocked or as it came), however it ends and however slowly it is read; with the same record."""
     pieces = arriving(dialect, steps, joined)
+    pieces[-1] = pieces[-1][: len(pieces[-1]) - torn]
     with (
         mock.patch.object(Form, "text", lambda self, raw: None),
         mock.patch.object(Form, "plain", lambda self, raw, characters: False),
     ):
         expected = seen(inside, dialect, pieces, guards, error, keeps_up)
-    assert seen(inside, dialect, pieces, guards, error, keeps_up) == expected
+    with mock.patch.object(passing, "MOST", most):
+        assert seen(inside, dialect, pieces, guards, error, keeps_up) == expected
     assert expected[1]
 
 

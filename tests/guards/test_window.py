@@ -82,6 +82,47 @@ def test_a_text_that_passes_was_fed(engine: Engine, made: list[Guard], parts: li
     assert (asked.findings, asked.blocked) == (fed.findings, fed.blocked)
 
 
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                SSN,
+                Guard(name="two", pattern=r"[01]/\w"),
+                Guard(name="seen", pattern=r"1-a", mode="observe"),
+                Guard(name="stop", pattern=r"0aa", action="block"),
+            ]
+        ),
+        min_size=1,
+        unique=True,
+    ),
+    st.lists(st.sampled_from(["0", "1", "-", "/", " a", "aa", "1-", "0a", "23-45", "-6789 ", "123", "é"]), max_size=12),
+)
+def test_where_nothing_is_undecided_harmless_text_passes(made: list[Guard], parts: list[str]) -> None:
+    """Whatever came before, as soon as the window says so; and it was fed then."""
+    patterns = compile(made).for_place("answer")
+    assert patterns is not None and patterns.harmless
+    asked, fed = Window[int](patterns), Window[int](patterns)
+    for number, part in enumerate(parts):
+        if asked.rests() and set(patterns.harmless).issuperset(part.encode()):
+            assert asked.passes(part)
+            released = [(number, part)]
+        else:
+            released = asked.feed(number, part)
+        assert released == fed.feed(number, part)
+    assert asked.flush() == fed.flush()
+    assert (asked.findings, asked.blocked) == (fed.findings, fed.blocked)
+
+
+def test_numbers_leave_letters_harmless() -> None:
+    """Of guards that begin with few characters, the others are; of one that may begin with any letter, none."""
+    digits = accepted([Guard(name="ssn", pattern=r"\b\d{3}-\d{2}-\d{4}\b")])
+    words = accepted([Guard(name="mail", pattern=r"[a-z]{1,9}@x")])
+    assert digits is not None and words is not None
+    assert digits.harmless == bytes(one for one in range(128) if chr(one) not in "0123456789")
+    assert words.harmless == b""
+
+
 @settings(max_examples=60)
 @given(guards(), pieces(), texts)
 def test_what_was_released_is_final(made: list[Guard], parts: list[str], other: str) -> None:
