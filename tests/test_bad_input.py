@@ -162,6 +162,8 @@ def test_an_empty_field_is_no_key(gateway: Running) -> None:
     """SDKs whose variable is set to nothing send it beside the token that they use."""
     assert ask(gateway, "GET", "/v1/models", headers={"x-api-key": ""}).status == 200
     assert ask(gateway, "GET", "/v1/models", headers={"x-api-key": ""}, key=None).status == 401
+    assert ask(gateway, "GET", "/v1/models", headers={"authorization": "Bearer ", "x-api-key": KEY}).status == 200
+    assert ask(gateway, "GET", "/v1/models", headers={"authorization": "", "x-goog-api-key": KEY}).status == 200
 
 
 def test_a_request_that_refers_to_very_many_objects_is_refused(gateway: Running, script: Upstream) -> None:

@@ -189,14 +189,14 @@ def credential(request: Request, match: routes.Match) -> bytes:
     found = b""
     for name in _CREDENTIALS & request.fields.keys():
         value = request.fields[name]
-        if name == b"authorization":
+        if value and name == b"authorization":
             kind, _, value = value.partition(b" ")
             if kind.lower() != b"bearer":
                 raise BadRequest("the authorization header is not a bearer token", code="invalid_authorization")
         value = value.strip()
-        if found and value != found:
+        if found and value and value != found:
             raise BadRequest(_TWO_KEYS, code="ambiguous_credentials")
-        found = value
+        found = found or value  # an SDK whose variable is set to nothing sends an empty field beside another
     if match.dialect == "gemini" and b"key=" in request.query:
         for value in map(str.encode, parse_qs(request.query.decode("latin-1")).get("key", [])):
             if found and value != found:
