@@ -270,6 +270,23 @@ def own(upstream: Upstream, tmp_path: Path, request: pytest.FixtureRequest) -> A
             running.stop()
 
 
+def test_a_server_of_ones_own_is_not_taken_for_the_provider_whose_api_it_speaks(
+    own: Any, script: Upstream, upstream: Upstream
+) -> None:
+    """It need not have its models: none is listed, and a bare name goes to who has it, to the server if nobody does."""
+    mine = {"type": "openai_compatible", "base_url": f"{upstream.url}/mine"}
+    openai = {"type": "openai", "base_url": f"{upstream.url}/openai", "api_key": "k", "dialects": ["openai_chat"]}
+    prices = [{"model": "a-mine/own", "input": 1, "output": 1}]
+    gateway = own(providers={"a-mine": mine, "b-openai": openai}, prices=prices)
+    listed = [model["id"] for model in ask(gateway, "GET", "/v1/models").json["data"]]
+    assert "b-openai/gpt-4o" in listed and not any(name.startswith("a-mine/") for name in listed)
+    for model, path in (("gpt-4o", "/openai"), ("own", "/mine")):
+        script.reset()
+        script.script(Reply(pieces=[completion()]))
+        assert ask(gateway, "POST", "/v1/chat/completions", CHAT | {"model": model}).status == 200
+        assert script.requests[0].path == f"{path}/chat/completions"
+
+
 def test_fallback_before_the_first_content_and_never_after(own: Any, script: Upstream) -> None:
     targets = ["up_chat/first", "up_chat/second"]
     gateway = own(models={"fast": {"targets": targets}})

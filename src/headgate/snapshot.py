@@ -172,10 +172,17 @@ class Offering:
             return model in demo.MODELS
         return self._model(site, model, clock.wall()) is not None
 
+    def sure(self, site: str) -> bool:
+        """The catalog tells what it has. Of a server of the operator's own nobody does: it need not have what the provider has whose API
+        it speaks, so nothing of it is listed, and a bare name means others before it."""
+        return bool(self._sites[site].provider.base_url)
+
     def listed(self, site: str) -> list[str]:
         provider = self._sites[site].provider
         if provider is demo.PROVIDER:
             return list(demo.MODELS)
+        if not self.sure(site):
+            return []
         return [model.id for model in self._catalog.models(provider.catalog or provider.name)]
 
     def card(self, models: Models, name: str) -> ModelCard:
@@ -201,7 +208,7 @@ class Snapshot:
         self.offering = Offering(plan.sites, resources.catalog.overlay(plan.config.prices))
         self.models = Models(
             aliases=plan.aliases,
-            sites=plan.names,
+            sites=sorted(plan.names, key=self.offering.sure, reverse=True),
             known=self.offering.known,
             listed=self.offering.listed,
             at=plan.at,
