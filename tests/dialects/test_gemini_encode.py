@@ -28,6 +28,7 @@ from headgate.dialects.base import Target
 from headgate.dialects.gemini import DIALECT
 from headgate.errors import UpstreamMalformed
 from headgate.model.events import (
+    Answer,
     Event,
     Failed,
     Finished,
@@ -188,6 +189,22 @@ def test_a_foreign_answer(framing: str) -> None:
         "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 36}, {"modality": "AUDIO", "tokenCount": 4}],
     }
     assert (document["modelVersion"], document["responseId"]) == ("claude", "msg_1")
+
+
+def test_tokens_of_other_modalities_are_no_text() -> None:
+    usage = Usage(input=100, output=50, input_image=10, input_video=5, input_audio=4, output_image=20)
+    document, _ = DIALECT.answer(Answer(usage=usage), ask("whole"))
+    told = document["usageMetadata"]
+    assert {item["modality"]: item["tokenCount"] for item in told["promptTokensDetails"]} == {
+        "TEXT": 81,
+        "IMAGE": 10,
+        "VIDEO": 5,
+        "AUDIO": 4,
+    }
+    assert {item["modality"]: item["tokenCount"] for item in told["candidatesTokensDetails"]} == {
+        "TEXT": 30,
+        "IMAGE": 20,
+    }
 
 
 def test_frames_as_google_writes_them() -> None:

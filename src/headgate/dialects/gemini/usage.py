@@ -88,14 +88,12 @@ def write_usage(usage: Usage) -> Json:
     ):
         if value:
             fields[name] = value
-    for name, total, audio in (
-        ("promptTokensDetails", prompt, usage.input_audio),
-        ("cacheTokensDetails", usage.cache_read, usage.cache_audio_read),
-        ("candidatesTokensDetails", answer, usage.output_audio),
+    for name, total, image, audio, video in (
+        ("promptTokensDetails", prompt, usage.input_image, usage.input_audio, usage.input_video),
+        ("cacheTokensDetails", usage.cache_read, usage.cache_image_read, usage.cache_audio_read, 0),
+        ("candidatesTokensDetails", answer, usage.output_image, usage.output_audio, 0),
     ):
-        if audio:
-            fields[name] = [
-                {"modality": "TEXT", "tokenCount": max(0, total - audio)},
-                {"modality": "AUDIO", "tokenCount": audio},
-            ]
+        told = {"TEXT": max(0, total - image - audio - video), "IMAGE": image, "VIDEO": video, "AUDIO": audio}
+        if image or audio or video:
+            fields[name] = [{"modality": kind, "tokenCount": count} for kind, count in told.items() if count]
     return fields
