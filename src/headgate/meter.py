@@ -117,6 +117,8 @@ class Meter:
         """The usage to account, None for what is free. `ended`: the answer came to its own end, so that the provider's last
         figure is final; one that tells of a failure instead has none. `unseen`: output tokens, beside what was seen."""
         seen = self.usage
+        if seen is not None and seen.beside is not None:
+            seen = seen.billed()
         if ended and seen is not None and self.failed is None:
             return seen
         output = self.said + unseen

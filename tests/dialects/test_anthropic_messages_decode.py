@@ -12,7 +12,9 @@ from headgate.dialects.anthropic_messages import DIALECT
 from headgate.errors import (
     UpstreamMalformed,
 )
+from headgate.meter import Meter
 from headgate.model.events import (
+    Answer,
     Failed,
     Finished,
     PartDelta,
@@ -35,6 +37,26 @@ def test_usage_is_merged_over_start_and_delta() -> None:
     assert (last.input, last.output, last.reasoning, last.cache_write_1h) == (9, 9, 5, 1)
     finished = next(event for event in events if isinstance(event, Finished))
     assert (finished.stop, finished.native, finished.sequence) == ("stop_sequence", "stop_sequence", "###")
+
+
+def test_a_compaction_is_billed_beside_the_answers_own_counts() -> None:
+    """Its tokens are billed, but not in the top-level counts (the official client's `BetaUsage.iterations`), which are what clients
+    are shown: the size of the context. What another model used (an advisor) has another price, and stays out."""
+    count = {"input_tokens": 180, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 7, "output_tokens": 3}
+    long = {"ephemeral_1h_input_tokens": 7, "ephemeral_5m_input_tokens": 0}
+    compaction = {"type": "compaction", **count, "cache_creation": long}
+    own = {"type": "message", "input_tokens": 23, "output_tokens": 1}
+    iterations = [compaction, own, {"type": "advisor_message", "model": "another", **count}, compaction]
+    native = {"input_tokens": 23, "output_tokens": 1, "iterations": iterations}
+    whole = {"type": "message", "content": [], "stop_reason": "end_turn", "usage": native}
+    meter = Meter(b"{}")
+    meter.observe(DIALECT.decoder().whole(json.dumps(whole).encode()).events)
+    assert meter.usage is not None and (meter.usage.input, meter.usage.output) == (23, 1)
+    billed = meter.result(True)
+    assert billed is not None and (billed.input, billed.output) == (23 + 2 * (180 + 5 + 7), 1 + 2 * 3)
+    assert (billed.cache_read, billed.cache_write, billed.cache_write_1h, billed.beside) == (10, 14, 14, None)
+    shown = DIALECT.answer(Answer(usage=meter.usage), ASK)[0]["usage"]
+    assert {name: value for name, value in shown.items() if value} == native
 
 
 def test_server_tool_uses_are_counted_by_name() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 
 class Usage(Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -36,5 +37,15 @@ class Usage(Struct, kw_only=True, omit_defaults=True, gc=False):
     """Billable server-tool uses by neutral name: web_search, web_fetch, code_execution, ..."""
     service_tier: str | None = None
     estimated: bool = False
+    beside: Usage | None = None
+    """What the same model used beside these counts, which are the answer's own, and is billed (a compaction of its context)."""
     native: dict[str, Any] = field(default_factory=dict)
     """The provider's own usage object, last seen; for same-family rendering and the record."""
+
+    def billed(self) -> Usage:
+        """All that is billed in one."""
+        if self.beside is None:
+            return self
+        more = self.beside.billed()
+        names = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning")
+        return replace(self, beside=None, **{name: getattr(self, name) + getattr(more, name) for name in names})

@@ -2,13 +2,16 @@
 
 Rules of this file:
 - `input_tokens` leaves out what was read from or written to the cache; the neutral input includes both.
-- Tokens of `iterations` of other models (advisor) and of compactions are not in the totals; they ride in `native`.
+- Tokens of a compaction are the same model's and billed, but not in the top-level counts (`BetaUsage.iterations` of the official
+  client): they stand `beside` these. Those of `iterations` of another model (advisor) ride in `native` alone.
 - A count of a wrong type is malformed, a null or missing one is 0.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from msgspec.structs import replace
 
 from headgate.errors import UpstreamMalformed
 from headgate.model.usage import Usage
@@ -25,6 +28,15 @@ def merge_usage(before: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_usage(native: dict[str, Any]) -> Usage:
+    usage = _read(native)
+    told = native.get("iterations")
+    for item in told if isinstance(told, list) else ():
+        if isinstance(item, dict) and item.get("type") == "compaction":
+            usage.beside = replace(_read(item), beside=usage.beside)
+    return usage
+
+
+def _read(native: dict[str, Any]) -> Usage:
     write = _count(native, "cache_creation_input_tokens")
     read = _count(native, "cache_read_input_tokens")
     tools = _object(native, "server_tool_use")
