@@ -272,6 +272,14 @@ def test_two_models_are_refused(kind: str, body: bytes, passing: Running, script
     assert script.requests == []
 
 
+def test_a_form_of_very_many_parts_or_without_a_boundary_is_refused(passing: Running, script: Upstream) -> None:
+    body = b"--b\r\n\r\nx\r\n" * 1_000_000 + b"--b--\r\n"
+    path = "/openai/v1/audio/transcriptions"
+    for kind in (FORM, "multipart/form-data", 'multipart/form-data; boundary="é"'):
+        assert ask(passing, "POST", path, body, {"content-type": kind}, key=ANNA).status == 400
+    assert script.requests == []
+
+
 def test_an_alias_means_its_target_in_a_form_and_in_a_path(passing: Running, script: Upstream) -> None:
     script.script(Reply(pieces=[b"{}"]), Reply(pieces=[b"{}"]))
     body = form(("file", "\r\n--not it\r\n"), ("model", "openai/small"), ("language", "en"))

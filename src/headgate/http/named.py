@@ -24,6 +24,12 @@ _MANY = ("requests", "params", "model")
 """Where a batch that brings its requests along names their models (Anthropic's Message Batches)."""
 
 
+PARTS, PART_HEAD = 1000, 16_384
+"""Bounds of a form: parts, and bytes of the head of one."""
+_BLANK = re.compile(rb"\r?\n\r?\n")
+_LINE = 0x0A
+
+
 class Named(Struct, frozen=True):
     """`model` is the one name that the body gives, and `others` those of the requests inside it. `at`: where a form has the name."""
 
@@ -55,24 +61,35 @@ def in_form(body: bytes, content_type: bytes) -> Named:
     from email.utils import collapse_rfc2231_value
 
     boundary = BytesHeaderParser().parsebytes(b"content-type: " + content_type).get_boundary()
-    if not boundary:
-        raise BadRequest("the form has no boundary", param="content-type")
+    if not boundary or not boundary.isascii():  # RFC 2046 §5.1.1
+        raise BadRequest("the form has no boundary of ASCII characters", param="content-type")
     found: list[tuple[int, int]] = []
-    ends = [(m.start(), m.end()) for m in re.finditer(rb"(?:\r?\n|\A)--" + re.escape(boundary.encode("latin-1")), body)]
-    for (_, begin), (end, _) in pairwise(ends):
-        blank = re.compile(rb"\r?\n\r?\n").search(body, begin, end)
+    for (_, begin), (end, _) in pairwise(_delimiters(body, b"--" + boundary.encode())):
+        blank = _BLANK.search(body, begin, min(end, begin + PART_HEAD))
         if blank is None:
             continue
         head = BytesHeaderParser().parsebytes(body[begin : blank.start()].lstrip())
         name = head.get_param("name", header="content-disposition")
         if name is not None and collapse_rfc2231_value(name) == "model":
-            found.append((blank.end(), end))
+            found.append((blank.end(), end - 1 if body[end - 1 : end] == b"\r" else end))
     if len(found) > 1:
         raise BadRequest("the form names two models", param="model")
     if not found:
         return Named()
     begin, end = found[0]
     return Named(body[begin:end].decode("utf-8", "replace"), at=found[0])
+
+
+def _delimiters(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
+    """Begin, the line break before it counted in, and end of what parts a form. Raises BadRequest for very many of them."""
+    at = body.find(delimiter)
+    for _ in range(PARTS):
+        if at < 0:
+            return
+        if at == 0 or body[at - 1] == _LINE:
+            yield max(at - 1, 0), at + len(delimiter)
+        at = body.find(delimiter, at + len(delimiter))
+    raise BadRequest(f"the form has {PARTS} parts or more")
 
 
 def renamed(body: bytes, named: Named, model: str) -> bytes:

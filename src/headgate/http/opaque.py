@@ -89,7 +89,7 @@ class Opaque:
             raise BadRequest("this path takes JSON", code="unsupported_media_type")
         if _brings(x) and not streamed:
             body = await x.request.read_body()
-        named = Named() if streamed else in_form(body, kind) if form else in_json(body)
+        named = Named() if streamed else await asyncio.to_thread(in_form, body, kind) if form else in_json(body)
         owned = await asyncio.to_thread(self._own_names, x, allow, named.json)
         if allow.works and allow.pattern.startswith(IN_PATH):
             named = replace(named, model=identity)
