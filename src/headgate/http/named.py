@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from headgate.dialects.base import Edit
-from headgate.dialects.splice import apply, places
+from headgate.dialects.splice import apply, places, sole
 from headgate.errors import BadRequest
 
 _MANY = ("requests", "params", "model")
@@ -50,7 +50,9 @@ def in_json(body: bytes) -> Named:
     model = json.get("model")
     if not isinstance(model, str | None):
         raise BadRequest("model must be the name of a model", param="model")
-    if model is not None:
+    if (
+        model is not None and sole(body, "model") is None
+    ):  # else the walk is spared: it takes seconds of millions of numbers
         places(body, [("model",)])
     return Named(model or "", tuple(walk(json, _MANY)), json)
 
