@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from guards.expressions import ALPHABET, accepted, guards
 from headgate.dialects.openai_chat import DIALECT
+from headgate.errors import BadRequest
 from headgate.guards.base import Guard
 from headgate.guards.engines import BACKTRACKING
 from headgate.guards.pattern import compile
@@ -146,6 +147,21 @@ def test_a_guard_sees_the_arguments_of_a_call(inner: str) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": f'{{"n":"{inner}"}}'}}
     x = guarded(json.dumps({"model": "m", "messages": [{"role": "assistant", "tool_calls": [call]}]}).encode())
     assert [(edit.name, edit.value) for edit in x.edits] == [("guard:ssn", b'"{\\"n\\":\\"[ssn]\\"}"')]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"model":"m","messages":[{"role":"user","content":"078-05-1120"}],"messages":[{"role":"user","content":"hi"}]}',
+        '{"model":"m","messages":[{"role":"user","content":"078-05-1120"}],"m\\u0065ssages":[{"role":"user","content":"hi"}]}',
+        '{"model":"m","messages":[{"role":"user","content":"078-05-1120","content":"hi"}]}',
+        '{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"078-05-1120","text" : "hi"}]}]}',
+    ],
+)
+def test_a_member_that_is_given_twice_hides_nothing(body: str) -> None:
+    """A provider that takes the first would get what no guard has seen."""
+    with pytest.raises(BadRequest, match="is given twice"):
+        guarded(body.encode())
 
 
 def test_a_request_that_holds_nothing_is_not_parsed() -> None:
