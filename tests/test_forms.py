@@ -329,7 +329,7 @@ def test_a_client_sees_the_same(
     pieces[-1] = pieces[-1][: len(pieces[-1]) - torn]
     with (
         mock.patch.object(Form, "text", lambda self, raw: None),
-        mock.patch.object(Form, "plain", lambda self, raw, characters: False),
+        mock.patch.object(passing, "meaning_themselves", lambda characters: b""),
     ):
         expected = seen(inside, dialect, pieces, guards, error, keeps_up)
     with mock.patch.object(passing, "MOST", most):

@@ -63,7 +63,13 @@ class Passing:
 
     def __call__(self, form: Form, raw: bytes) -> bool | None:
         try:
-            if (form is self._form or self._begins(form)) and form.plain(raw, self._harmless):
+            if (
+                (form is self._form or self._begins(form))
+                and raw.startswith(form.head)
+                and raw.endswith(form.tail)
+                and (text := raw[form.place])
+                and not text.translate(None, self._harmless)
+            ):
                 self._gone.append(raw)
                 if len(self._gone) == MOST:
                     self.settle()

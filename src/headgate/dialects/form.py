@@ -20,15 +20,16 @@ from headgate.model.events import Frame, PartDelta, Slot
 class Form:
     """`frame`: the one that was read, with its one delta; `place`: where in its bytes that delta's text stands."""
 
-    __slots__ = ("_begin", "_end", "_event", "_head", "_kind", "_path", "_tail", "_text", "data", "key")
+    __slots__ = ("_begin", "_end", "_event", "_kind", "_path", "data", "head", "key", "place", "tail")
 
     def __init__(self, frame: Frame, delta: PartDelta, place: tuple[int, int]) -> None:
         assert frame.span is not None and delta.slot is not None
         raw, size = frame.raw, len(frame.raw)
         self._event = frame.event
         self._begin, self._end = frame.span[0], frame.span[1] - size
-        self._head, self._tail = raw[: place[0]], raw[place[1] :]
-        self._text = slice(place[0], place[1] - size)
+        self.head, self.tail = raw[: place[0]], raw[place[1] :]
+        """What stands before and behind the text, in each of them."""
+        self.place = slice(place[0], place[1] - size)
         self._kind, self._path = delta.kind, delta.slot.path
         self.data = slice(self._begin, self._end)
         """Where a frame of this form has its document."""
@@ -42,26 +43,19 @@ class Form:
 
     def text(self, raw: bytes) -> str | None:
         """The text of the frame that these bytes are, if they are one of this form."""
-        if not (raw.startswith(self._head) and raw.endswith(self._tail)):
+        if not (raw.startswith(self.head) and raw.endswith(self.tail)):
             return None
         try:
-            text = raw[self._text].decode()
+            text = raw[self.place].decode()
         except UnicodeDecodeError:
             return None
         if not text or not text.isprintable() or '"' in text or "\\" in text:
             return None
         return text
 
-    def plain(self, raw: bytes, characters: bytes) -> bool:
-        """Whether these bytes are a frame of this form whose text has these characters alone, and has any."""
-        if not (raw.startswith(self._head) and raw.endswith(self._tail)):
-            return False
-        text = raw[self._text]
-        return text != b"" and not text.translate(None, characters)
-
     def texts(self, frames: Iterable[bytes]) -> list[str]:
         """Of frames of this form."""
-        return [raw[self._text].decode() for raw in frames]
+        return [raw[self.place].decode() for raw in frames]
 
     def frame(self, raw: bytes, text: str) -> Frame:
         """The frame that these bytes are, which hold this text."""

@@ -25,6 +25,7 @@ class Request:
 
     __slots__ = (
         "_body",
+        "_chunked",
         "_connection",
         "_framed",
         "_head",
@@ -75,6 +76,8 @@ class Request:
         self._head = b""
         """Of the answer: not sent yet."""
         self._framed = True
+        self._chunked = False
+        """The head is sent, and all that follows are chunks."""
 
     # ------------------------------------------------------------------ the request's body
 
@@ -159,7 +162,7 @@ class Request:
         connection = self._connection
         if connection.lost:
             return True
-        if self.poured and self._framed and not self.bodiless:
+        if self._chunked:
             connection.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         else:
             self._pour(data)
@@ -172,6 +175,7 @@ class Request:
         if self.bodiless:
             data = head
         elif self._framed:
+            self._chunked = True
             data = b"%b%x\r\n%b\r\n" % (head, len(data), data)
         else:
             data = head + data
