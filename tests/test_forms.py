@@ -290,7 +290,7 @@ def seen(
     guards=st.lists(st.lists(GUARDS, max_size=3, unique_by=lambda guard: guard.name), max_size=2),
     error=st.sampled_from([None, UpstreamTimeout("silent"), UpstreamTruncated("cut")]),
     keeps_up=st.lists(st.booleans(), max_size=12),
-    most=st.sampled_from([1, 2, passing.MOST]),
+    room=st.sampled_from([1, 200, passing.ROOM]),
     torn=st.integers(0, 2),
 )
 @example(
@@ -300,7 +300,7 @@ def seen(
     guards=[[STOP]],
     error=None,
     keeps_up=[],
-    most=2,
+    room=200,
     torn=0,
 )
 @example(
@@ -310,7 +310,7 @@ def seen(
     guards=[],
     error=None,
     keeps_up=[],
-    most=2,
+    room=200,
     torn=0,
 )
 def test_a_client_sees_the_same(
@@ -320,7 +320,7 @@ def test_a_client_sees_the_same(
     guards: list[list[Guard]],
     error: UpstreamError | None,
     keeps_up: list[bool],
-    most: int,
+    room: int,
     torn: int,
     inside: Dry,
 ) -> None:
@@ -332,7 +332,7 @@ def test_a_client_sees_the_same(
         mock.patch.object(passing, "meaning_themselves", lambda characters: b""),
     ):
         expected = seen(inside, dialect, pieces, guards, error, keeps_up)
-    with mock.patch.object(passing, "MOST", most):
+    with mock.patch.object(passing, "ROOM", room):
         assert seen(inside, dialect, pieces, guards, error, keeps_up) == expected
     assert expected[1]
 
@@ -345,6 +345,22 @@ def test_a_text_of_nobodys_business_makes_no_frame(inside: Dry, monkeypatch: pyt
     assert shown == b"".join(pieces)
     assert [frame.raw for frame in hits] == [chat("1-"), chat("i")], "what may begin a match, and what decides"
     assert record[0] == "done"
+
+
+def test_large_frames_are_not_kept(inside: Dry) -> None:
+    """However many come before anything else does: bytes are bounded, not their number."""
+    settled: list[int] = []
+    settle = passing.Passing.settle
+
+    def settling(self: passing.Passing) -> None:
+        settled.append(sum(map(len, self._gone)))
+        settle(self)
+
+    pieces = [FIRST["openai_chat"], *[chat("water " * 1000)] * 20, b"data: [DONE]\n\n"]
+    with mock.patch.object(passing.Passing, "settle", settling):
+        shown, _ = seen(inside, "openai_chat", pieces, [])
+    assert shown == b"".join(pieces)
+    assert passing.ROOM <= max(settled) < passing.ROOM + 7000
 
 
 class Breaking(Stage):

@@ -17,8 +17,8 @@ from headgate.net import Sink
 from headgate.stages.base import Filter
 from headgate.upstream import Progress
 
-MOST = 64
-"""Texts that are settled together."""
+ROOM = 8 * 1024
+"""Bytes of frames that are kept to be settled together: some thirty."""
 
 
 class Passing:
@@ -33,6 +33,7 @@ class Passing:
         "_meter",
         "_progress",
         "_render",
+        "_room",
         "_write",
         "broken",
         "wrote",
@@ -58,22 +59,21 @@ class Passing:
         """Whose texts go on at once."""
         self._gone: list[bytes] = []
         """Frames that went on, to be settled."""
+        self._room = ROOM
         self.broken: Exception | None = None
         self.wrote = False
 
     def __call__(self, form: Form, raw: bytes) -> bool | None:
         try:
-            if (
-                (form is self._form or self._begins(form))
-                and raw.startswith(form.head)
-                and raw.endswith(form.tail)
-                and (text := raw[form.place])
-                and not text.translate(None, self._harmless)
-            ):
-                self._gone.append(raw)
-                if len(self._gone) == MOST:
-                    self.settle()
-                return self._write(raw)
+            known = form is self._form or self._begins(form)
+            if known and raw.startswith(form.head) and raw.endswith(form.tail):
+                text = raw[form.place]
+                if text and not text.translate(None, self._harmless):
+                    self._gone.append(raw)
+                    self._room -= len(raw)
+                    if self._room <= 0:
+                        self.settle()
+                    return self._write(raw)
             return self._asked(form, raw)
         except Exception as error:  # noqa: BLE001 - raised by who pours
             self.broken = error
@@ -102,7 +102,7 @@ class Passing:
     def settle(self) -> None:
         """Everybody has had what went on."""
         form, self._form = self._form, None
-        gone, self._gone = self._gone, []
+        gone, self._gone, self._room = self._gone, [], ROOM
         if form is None or not gone:
             return
         self.wrote = True
