@@ -4,6 +4,7 @@ dialects list of one."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +13,18 @@ from msgspec.structs import replace
 from headgate.dialects import anthropic_messages, gemini, openai_chat, openai_responses
 from headgate.dialects.base import Ask, Dialect
 from headgate.dialects.render import Encoded, Folded, Patched
-from headgate.model.events import Finished, Frame, PartDelta, PartEnded, PartStarted, Repeat, Slot, Started, placed
+from headgate.model.events import (
+    Event,
+    Finished,
+    Frame,
+    PartDelta,
+    PartEnded,
+    PartStarted,
+    Repeat,
+    Slot,
+    Started,
+    placed,
+)
 
 
 def frame(document: Any, *events: Any, repeats: tuple[Repeat, ...] = (), raw: bytes | None = None) -> Frame:
@@ -116,6 +128,15 @@ BESIDE: list[tuple[str, dict[str, Any], set[str]]] = [
 ]
 
 
+def shown(dialect: Dialect, events: tuple[Event, ...]) -> Iterator[Folded | Encoded]:
+    """Renders that have shown these events, as a whole answer and as a stream."""
+    ask = Ask(id="req_1", model="m", created=0)
+    for render in (Folded(dialect, ask), Encoded(dialect.encoder(ask))):
+        render.show(frame({}, *events), events)
+        render.end(())
+        yield render
+
+
 @pytest.mark.parametrize(("family", "members", "lost"), BESIDE)
 def test_what_stands_beside_an_end_is_listed_by_each_dialect_that_cannot_say_it(
     family: str, members: Any, lost: set[str]
@@ -127,10 +148,7 @@ def test_what_stands_beside_an_end_is_listed_by_each_dialect_that_cannot_say_it(
     for dialect in (openai_chat.DIALECT, anthropic_messages.DIALECT, gemini.DIALECT, openai_responses.DIALECT):
         if dialect.family == family and dialect is not openai_chat.DIALECT:
             continue
-        ask = Ask(id="req_1", model="m", created=0)
-        for render in (Folded(dialect, ask), Encoded(dialect.encoder(ask))):
-            render.show(frame({}, *events), events)
-            render.end(())
+        for render in shown(dialect, events):
             assert {loss.what for loss in render.losses()} == lost, (dialect.name, render)
 
 
@@ -171,8 +189,5 @@ def test_members_of_an_answer_that_nobody_knows_are_listed(
     for dialect in (openai_chat.DIALECT, anthropic_messages.DIALECT, gemini.DIALECT, openai_responses.DIALECT):
         if dialect.name == upstream.name:
             continue
-        ask = Ask(id="req_1", model="m", created=0)
-        for render in (Folded(dialect, ask), Encoded(dialect.encoder(ask))):
-            render.show(frame({}, *events), events)
-            render.end(())
+        for render in shown(dialect, events):
             assert {loss.what for loss in render.losses()} == lost, (dialect.name, render)

@@ -59,8 +59,9 @@ a leak."""
 TLS_CHECK_TICKS = 50  # of 0.1 s: renewed certificates are served within five seconds
 CONFIG_CHECK_TICKS = 5
 LAST_WORDS = 2.0
-_TAKEN = frozenset((errno.EADDRINUSE, errno.EACCES))
 """Seconds for the ends of interrupted answers, and for clients to read them."""
+_TAKEN = frozenset((errno.EADDRINUSE, errno.EACCES))
+"""Why a port cannot be had that another one might."""
 
 
 def serve(config: Path | None, host: str | None, port: int | None, data: Path | None) -> None:

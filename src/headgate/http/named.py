@@ -22,8 +22,6 @@ from headgate.errors import BadRequest
 
 _MANY = ("requests", "params", "model")
 """Where a batch that brings its requests along names their models (Anthropic's Message Batches)."""
-
-
 PARTS, PART_HEAD = 1000, 16_384
 """Bounds of a form: parts, and bytes of the head of one."""
 _BLANK = re.compile(rb"\r?\n\r?\n")
